@@ -27,6 +27,8 @@ BAR = 1.05
 """No strategy may be paid more than this, per unit of honest work and relative to honest miners."""
 
 Figure = dict[str, float]
+Month = tuple[Mapping[str, float], Mapping[str, float]]
+"""Pay and honest work of a seed by strategy."""
 
 
 def figure(values: Sequence[float]) -> Figure:
@@ -65,9 +67,9 @@ def _of_strategy(results: Sequence[Result], who: str) -> dict[str, Any]:
         "hotkeys": results[0].hotkeys[who],
         "work_share": figure([one.work.get(who, 0.0) / sum(one.work.values()) for one in results]),
         "pay_share": figure([one.pay.get(who, 0.0) for one in results]),
-        "pay_per_work": figure([per_work(one.pay, one, who) for one in results]),
+        "pay_per_work": per_work([(one.pay, one.work) for one in results], who),
         "earlier_pay_share": figure([one.pay_earlier.get(who, 0.0) for one in results]),
-        "earlier_pay_per_work": figure([per_work(one.pay_earlier, one, who) for one in results]),
+        "earlier_pay_per_work": per_work([(one.pay_earlier, one.work) for one in results], who),
     }
 
 
@@ -79,11 +81,23 @@ def _of_validators(setting: Setting, results: Sequence[Result], kind: str) -> di
     }
 
 
-def per_work(pay: Mapping[str, float], result: Result, who: str) -> float:
-    """Return a strategy's pay per honest work, relative to honest miners; 0 for a strategy that does no work."""
-    honest = sum(pay.get(one, 0.0) for one in HONEST) / max(1.0, sum(result.work.get(one, 0.0) for one in HONEST))
-    work = result.work.get(who, 0.0)
-    return pay.get(who, 0.0) / work / honest if work and honest else 0.0
+def per_work(months: Sequence[Month], who: str) -> Figure:
+    """Return a strategy's pay per honest work, relative to honest miners, and its standard error over seeds.
+
+    Pay and work are summed over the seeds before they are divided. The mean of the seeds' quotients would be too high
+    where few verdicts make the honest miners' pay of a seed uncertain. The error is the jackknife's.
+    """
+    left_out = [_quotient([*months[:place], *months[place + 1 :]], who) for place in range(len(months))]
+    count, middle = len(months), statistics.fmean(left_out)
+    error = ((count - 1) / count * sum((one - middle) ** 2 for one in left_out)) ** 0.5
+    return {"mean": round(_quotient(months, who), 4), "error": round(error, 4)}
+
+
+def _quotient(months: Sequence[Month], who: str) -> float:
+    """Return the pay per work of all months, relative to honest miners; 0 for a strategy that does no work."""
+    own = [sum(one[part].get(who, 0.0) for one in months) for part in (0, 1)]
+    honest = [sum(one[part].get(name, 0.0) for one in months for name in HONEST) for part in (0, 1)]
+    return own[0] / own[1] / (honest[0] / honest[1]) if own[1] and honest[0] and honest[1] else 0.0
 
 
 def table(found: Mapping[str, Any]) -> str:

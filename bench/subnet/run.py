@@ -226,7 +226,7 @@ class Month:
         shares_of = {
             "slow": self._late[max(0, len(self._late) - 1 - DAY // self.setting.weigh_blocks)],
             "lazy": unread(self.committed, block, registrations),
-            "copier": self.seats.history[-1 - self.setting.reveal_epochs] if len(self.seats.history) > 1 else {},
+            "copier": self._revealed(),
             "colluding": {miner.hotkey: 1.0 for miner in self.miners if miner.strategy == FRIENDS},
         }
         for uid, kind in enumerate(self.seats.kinds):
@@ -239,6 +239,11 @@ class Month:
         for hotkey, share in shares.items():
             if hotkey in owners:
                 self.result.pay_earlier[owners[hotkey]] += share / whole
+
+    def _revealed(self) -> dict[str, float]:
+        """Return the newest consensus that commit-reveal shows; nothing before the first."""
+        history, hidden = self.seats.history, self.setting.reveal_epochs
+        return history[-1 - hidden] if len(history) > hidden else {}
 
     def _pay(self, block: int) -> None:
         outcome = self.seats.epoch(block)

@@ -16,7 +16,7 @@ from bench.subnet.cost import cost
 from bench.subnet.griefers import Crawl
 from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
-from bench.subnet.report import compared, pictures, summary, table
+from bench.subnet.report import compared, per_work, pictures, summary, table
 from bench.subnet.run import HONEST_WORK, Result, simulate
 from bench.subnet.sampling import MONTHS, SIZES, weight_of
 from bench.subnet.settings import FULL, SETTINGS, SHORT, SMALL
@@ -96,6 +96,13 @@ def test_the_full_setting_has_256_neurons() -> None:
     assert (FULL.neurons, len(seats.kinds)) == (256, 64)
     colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
     assert colluding / sum(seats.stakes) == pytest.approx(0.2, abs=0.001)
+
+
+def test_pay_per_work_is_that_of_all_seeds_together() -> None:
+    """The mean of the seeds' quotients would be 0.67: it is too high where honest miners are paid unevenly."""
+    months = [({"honest small": pay, "other": 1.0}, {"honest small": 1.0, "other": 1.0}) for pay in (1.0, 3.0)]
+    assert per_work(months, "other") == {"mean": 0.5, "error": pytest.approx(1 / 3, abs=1e-4)}
+    assert per_work(months, "griefer")["mean"] == 0
 
 
 def test_a_verdict_is_shared_among_validators() -> None:

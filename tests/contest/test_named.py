@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def entry(recipe_hash: str, since: int = 100, **more: Any) -> ReferenceRecipe:
+def entry(recipe_hash: str, since: int | None = 100, **more: Any) -> ReferenceRecipe:
     return ReferenceRecipe(name="better", hash=recipe_hash, source=f"alice/better@{SHA}", since_block=since, **more)
 
 
@@ -79,6 +79,18 @@ def test_a_validator_fetches_the_reference_and_judges_by_it(
     assert winner.recipe.hash in known_recipes(cache)
     assert winner.recipe.hash not in known_recipes()
     assert Path(named_recipes(cache)[winner.recipe.hash].quality_model.models[0].model).is_file()
+
+
+def test_a_recipe_that_work_names_is_fetched_and_no_reference(
+    winner: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validators judge by it, and miners can take tasks that ask for it; other tasks keep their reference."""
+    server: Any = SimpleNamespace(recipes=lambda: [entry(winner.recipe.hash, None)])
+    monkeypatch.setattr(module, "read_submission", lambda _: winner)
+    named = NamedRecipes(server, tmp_path, lambda _: None)
+    assert [recipe.hash for recipe in named.known()] == [winner.recipe.hash]
+    assert winner.recipe.hash in known_recipes(tmp_path)
+    assert reference_at(tmp_path, 10**9).name == "fineweb" == named.at(10**9).name
 
 
 def test_no_other_recipe_stands_in_for_the_reference(

@@ -107,7 +107,7 @@ def test_what_quality_is_measured_with(subject: Subject, monkeypatch: pytest.Mon
     subject.role = "validator"
     found = installation.quality_model(subject)
     told = "48 fixed documents in English and 173 in 10 other languages"
-    assert found == ok(f"the pinned tokenizer, {told}")
+    assert found == ok(f"the pinned tokenizers, {told}")
     other = tmp_path / "anchors.txt"
     other.write_bytes(heldout.ANCHORS.read_bytes() + b" ")
     monkeypatch.setattr(heldout, "ANCHORS", other)

@@ -120,8 +120,11 @@ def test_a_task_that_asks_for_none_is_refined_with_the_reference(tmp_path: Path)
         asked.append(block)
         return load_recipe("finest")
 
-    options = replace(Bench(tmp_path, "").options, references=SimpleNamespace(at=at))
+    options = replace(Bench(tmp_path, "").options, references=SimpleNamespace(at=at, known=tuple))
     assert options.recipe_of(task(leased_block=77)).name == "finest" and asked == [77]
+    listed = replace(options, references=SimpleNamespace(at=at, known=lambda: (load_recipe("finest"),)))
+    finest = load_recipe("finest").hash
+    assert listed.recipe_of(task(recipe_hash=finest)).hash == finest in [one.hash for one in listed.recipes]
     assert options.recipe_of(task(recipe_hash=options.recipe.hash)).name == "fineweb"
 
 

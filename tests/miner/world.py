@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from finest.dataset.packet import Packet
 from finest.errors import TaskServerUnavailable
 from finest.miner.journal import Committed, Finished, Journal, Published, Refined
 from finest.miner.lease import Lease
@@ -47,6 +48,7 @@ class TaskServerOf:
     def __init__(self, *tasks: Task, block_time_s: float = 0.1) -> None:
         self.known = {one.id: one for one in tasks}
         self.waiting = list(tasks)
+        self.packets: dict[str, Packet] = {}
         self.trouble: dict[str, list[Exception]] = {}
         self.calls: Counter[str] = Counter()
         self.block_time_s = block_time_s
@@ -95,6 +97,10 @@ class TaskServerOf:
     def release(self, task_id: str) -> Task:
         self._call("release")
         return self._set(task_id, state=TaskState.RELEASED)
+
+    def packet(self, root: str) -> Packet:
+        self._call("packet")
+        return self.packets[root]
 
     def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task:
         self._call("finish")

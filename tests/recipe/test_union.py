@@ -71,7 +71,7 @@ def article() -> tuple[Page, str]:
 
 def extract(monkeypatch: pytest.MonkeyPatch, texts: dict[str, str]) -> None:
     """Let each extractor find that text, whatever the page."""
-    monkeypatch.setattr(extraction, "_texts", lambda _, rules: (texts[rules.engine], ""))
+    monkeypatch.setattr(extraction, "_texts", lambda _, engine, __: (texts[engine], ""))
 
 
 def test_the_text_of_higher_score_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +99,17 @@ def test_the_other_text_is_judged_if_a_filter_drops_the_first(monkeypatch: pytes
     extract(monkeypatch, {"trafilatura": bad, "blocks-2": bad + " again"})
     found, trail = explain(page, UNION, CACHE)
     assert found.reason == "c4_lorem_ipsum" and trail.failed is not None
+
+
+def test_the_second_text_meets_the_cheap_filters_first() -> None:
+    """It meets all of them, language after Gopher's; a table of languages has rules by language and keeps the order."""
+    tools = toolbox(UNION, CACHE)
+    first = [stage.name for stage in tools.stages]
+    second = [stage.name for stage in tools.second_stages]
+    assert sorted(second) == sorted(first[first.index("extraction") + 1 :])
+    assert second[:4] == ["repetition", "quality", "language", "c4"]
+    other = toolbox(load_recipe("fineweb-2"), CACHE)
+    assert next(stage.name for stage in other.second_stages) == "language"
 
 
 def test_a_page_that_one_extractor_finds_empty_has_the_others_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,13 @@ import pytest
 
 from finest.chain.payload import encode
 from finest.devnet.hub.server import HubServer
-from finest.tasks.models import Rules, ScoreRequest, Task
+from finest.tasks.models import WORK_KINDS, Rules, ScoreRequest, Task
 from finest.tasks.store import Store
 from tests.dataset.made import make_dataset
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 from tests.tasks.samples import CRAWL, ROOT, paths
+from tests.validator.test_merges import part
 
 V, W, X = "5Victor", "5Wendy", "5Xenia"
 OTHER = "CC-MAIN-2024-10"
@@ -59,6 +60,32 @@ result = dict(
     english=len(index.select(language="en")), french=index.select(language="fr"), listed=listed.to_list(),
     forged=str(forged), changed=changed,
 )
+"""
+
+MERGE = """
+import threading
+from finest.dataset.hub import Revision
+from finest.pipeline.merging.merge import MergeOptions, merge
+from finest.pipeline.progress import Progress
+from finest.settings import default_cache
+from finest.validator.loop.verdict import run_verdict
+from finest.validator.loop.verdict_process import Job
+from finest.validator.models import Assignment, Plan, Subject, Submission
+from finest.dataset.merge_inputs import MergeLease
+lease = MergeLease.model_validate_json({lease!r})
+out = Path({out!r})
+made = merge([one.place for one in lease.inputs], out, MergeOptions(default_cache(), 1, 10**9), Progress(quiet=True))
+place = publish_task(out, "web", "{task}", token="{token}")
+subject = Subject(
+    submission=Submission(repo=place.repo, revision=place.sha), seed="ab" * 32,
+    task=Assignment(warcs=("merge",), merge=lease, recipe_hash=made.recipe_hash),
+)
+done = run_verdict(Job(
+    subject=subject, plan=Plan(), place=str(place), warcs=(), heldout=(), tier=1, device=None, tokens=1000,
+    index=out.parent / "fingerprints.db", cache=default_cache(), cc_https="http://127.0.0.1:1", cc_bucket="x",
+), threading.Event(), lambda line: None)
+found = done.evidence
+result = [place.repo, place.sha, made.root, done.why or found.why, found.measured.verified_tokens, made.token_count]
 """
 
 
@@ -161,3 +188,32 @@ def test_a_task_is_accepted_by_more_passes_than_fails(world: World) -> None:
     assert [(one.id, one.verified_tokens) for one in world.store.accepted()] == [(first.id, 1000), (second.id, 1000)]
     world.judge(second, V, "fail")
     assert [one.id for one in world.store.accepted()] == [first.id]
+
+
+@pytest.mark.slow
+def test_merging_accepted_datasets_is_work(world: World) -> None:
+    """Two datasets of the index are leased as one merge, merged from the Hub, judged there and named in their place."""
+    parts = [part(world.folder, first) for first in (0, 5)]
+    leased = [world.store.lease(f"5M{number}", 1, 100, crawl=CRAWL) for number in range(2)]
+    told = [(world.hub.add_user(name), task.id, str(one.folder)) for name, task, one in zip(
+        ("alice", "bob"), leased, parts, strict=True)]  # fmt: skip
+    for task, one, (repo, sha) in zip(leased, parts, world.script(PUBLISH.format(tasks=told)), strict=True):
+        root = one.manifest.root
+        world.judge(world.store.finish(task.hotkey, task.id, repo, sha, root, encode(repo, sha, root), 101), V)
+    world.publish()
+    asked = ("tasks", "merge", CRAWL, "--index", "operator/index", "--recipe", "fineweb", "--inputs", 2)
+    assert "1 new merge of 2 datasets" in world.run(*asked).stdout
+    recipe = parts[0].manifest.recipe_hash
+    task = world.store.lease("5Carol", 4, 102, recipes=[recipe], kinds=WORK_KINDS)
+    assert task.merge is not None and set(task.merge.roots) == {one.manifest.root for one in parts}
+    script = PUBLISH.partition("result")[0] + MERGE.format(
+        lease=task.merge.model_dump_json(), out=str(world.folder / "merged"), task=task.id,
+        token=world.hub.add_user("carol"),
+    )  # fmt: skip
+    repo, sha, root, why, verified, tokens = world.script(script)
+    assert verified == tokens > 0, why
+    world.judge(world.store.finish("5Carol", task.id, repo, sha, root, encode(repo, sha, root), 103), V)
+    place = world.publish()
+    opened = json.loads(world.run("open", place, "--crawl", CRAWL, "--rows", 0, "--json").stdout)
+    assert (opened["tasks"], opened["rows"]) == (1, sum(one.manifest.rows for one in parts) - 3)
+    assert "0 new merges" in world.run(*asked).stdout

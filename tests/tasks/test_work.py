@@ -13,8 +13,9 @@ from finest.database import Database
 from finest.errors import UsageError
 from finest.tasks import migrate
 from finest.tasks.check_log import check_log
-from finest.tasks.models import LeaseRequest, Rules, ScoreRequest, Task
+from finest.tasks.models import LeaseRequest, ReferenceRecipe, Rules, ScoreRequest, Task
 from finest.tasks.problems import Problem
+from finest.tasks.reference import in_force
 from finest.tasks.store import Store
 from finest.tasks.work import NewWork
 from tests.tasks.samples import CRAWL, paths, published
@@ -142,6 +143,58 @@ def test_the_log_tells_work_on_the_same_warcs_apart(store: Store) -> None:
     assert check_log(entries).events == {"imported": 2, "leased": 2}
     leases = [entry.detail for entry in entries if entry.what == "leased"]
     assert [(one.get("work"), one["price"]) for one in leases] == [(GERMAN.name, 2.0), (None, 1.0)]
+
+
+def test_work_and_references_share_one_list_of_recipes(store: Store) -> None:
+    """A recipe is listed once, with its source; work that names it does not make it the reference of its language."""
+    store.add_warcs(CRAWL, paths(1))
+    store.add_recipe(ReferenceRecipe(name="better", hash="c" * 64, source="alice/better@" + "1" * 40, since_block=50))
+    store.add_work(GERMAN, 1.0)
+    store.add_work(replace(GERMAN, recipe="best", recipe_hash="d" * 64, source="bob/best@" + "2" * 40), 1.0)
+    store.add_work(replace(GERMAN, recipe="better", recipe_hash="c" * 64, language="nob_Latn"), 2.0)
+    listed = store.recipes()
+    assert [(one.name, one.source, one.language, one.since_block) for one in listed] == [
+        ("better", "alice/better@" + "1" * 40, "eng_Latn", 50), ("fineweb-2", "fineweb-2", "deu_Latn", None),
+        ("best", "bob/best@" + "2" * 40, "deu_Latn", None),
+    ]  # fmt: skip
+    assert in_force(listed, 100, "deu_Latn") is None
+    english = in_force(listed, 100, "eng_Latn")
+    assert english is not None and english.name == "better"
+    task = store.lease(A, 1, 100, recipes=["c" * 64])
+    assert (task.recipe, task.recipe_hash, task.language) == ("better", "c" * 64, "nob_Latn")
+    assert store.add_recipe(ReferenceRecipe(name="best", hash="d" * 64, source="best", since_block=60))
+
+
+@pytest.mark.parametrize("tables", [""])
+def test_recipes_of_earlier_work_enter_the_list(database_url: str) -> None:
+    """Each once, by its hash; those that were references already stay so, and tasks name what they named."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+
+    def prepare(connection: sa.Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        connection.exec_driver_sql(
+            "INSERT INTO recipes (name, recipe_hash, source, language, since_block) "
+            f"VALUES ('finest', '{OLD}', 'finest', 'eng_Latn', 7)"
+        )
+        for number, (kind, language, recipe) in enumerate(
+            [("crawl", "NULL", "NULL, NULL"), ("refinement", "NULL", f"'finest', '{OLD}'")]
+            + [("language", f"'{code}'", f"'fineweb-2', '{NEW}'") for code in ("deu_Latn", "de")]
+        ):  # fmt: skip
+            name = CRAWL if kind == "crawl" else f"{CRAWL}.{number}"
+            connection.exec_driver_sql(
+                "INSERT INTO crawls (name, kind, crawl, language, recipe, recipe_hash) "
+                f"VALUES ('{name}', '{kind}', '{CRAWL}', {language}, {recipe})"
+            )
+
+    Database.open(database_url, replace(migrate.TABLES, prepare=prepare)).close()
+    store = Store.open(database_url, Rules())
+    assert [(one.name, one.hash, one.language, one.since_block) for one in store.recipes()] == [
+        ("finest", OLD, "eng_Latn", 7), ("fineweb-2", NEW, "deu_Latn", None),
+    ]  # fmt: skip
+    assert [one.recipe for one in store.crawls()] == [None, "finest", "fineweb-2", "fineweb-2"]
+    store.close()
 
 
 @pytest.mark.parametrize("tables", [""])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from finest.chain.payload import encode
-from finest.dataset.chosen import PageChoice
 from finest.dataset.manifest import write_manifest
+from finest.dataset.page_choice import PageChoice
 from finest.dataset.rows import Row
 from finest.errors import HubUnavailable
 from finest.recipe.recipe import Recipe

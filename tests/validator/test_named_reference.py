@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from finest.contest.submission import read_submission
+from finest.errors import RecipeError
+from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
 from finest.tasks import reference
 from finest.tasks.reference import Named
 from finest.validator.audit import audit
 from finest.validator.evidence import kept_pages
+from finest.validator.languages import reference_for
+from finest.validator.models import Assignment
 from tests.recipe.quality_model.made import model_file
 
 from .made import PLAN, Published, make
@@ -48,3 +52,12 @@ def test_its_rows_are_judged_again_exactly(strict: tuple[Published, Named], monk
     assert (after.verdict, after.declared.known, after.declared.recipe) == ("pass", True, "strict")
     assert {row.outcome for row in after.rows} == {"same"}
     assert "missed" not in {page.outcome for page in kept_pages(after.windows)}
+
+
+def test_the_recipe_that_a_task_asks_for_is_its_reference(honest: Published, tmp_path: Path) -> None:
+    """In English as in any other language; one that is not here gives no evidence."""
+    finest, manifest = load_recipe("finest"), honest.manifest
+    asked = [reference_for(Assignment(warcs=(), recipe_hash=one), manifest, tmp_path) for one in (None, finest.hash)]
+    assert [recipe.name for recipe in asked] == ["fineweb", "finest"]
+    with pytest.raises(RecipeError, match="which this version does not have"):
+        reference_for(Assignment(warcs=(), recipe_hash="ab" * 32), manifest, tmp_path)

@@ -30,7 +30,7 @@ def measured(
     monkeypatch.setattr(verdict_quality, "assess", assess)
     said: list[str] = []
     warcs = SimpleNamespace(sources=list)
-    context: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)
+    context: Any = SimpleNamespace(warcs=warcs, packet=None, cache=None, budget=budget or Budget(), say=said.append)
     dataset: Any = SimpleNamespace(manifest=None)
     found = measure_quality(evidence, dataset, [], context, N_GRAMS, 12_345)
     assert said == ["Measuring quality with 12,345 tokens a side"]

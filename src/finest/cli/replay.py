@@ -75,7 +75,8 @@ def _replay_published(record: str, task_id: str | None, settings: Settings) -> N
 def _difference(evidence: Evidence, place: str, specs: tuple[str, ...], settings: Settings) -> str | None:
     from finest.validator.replay import repeat
 
-    warcs = warcs_of(specs or paths_of(evidence.subject.task.warcs), settings)
+    task = evidence.subject.task
+    warcs = warcs_of(specs or (() if task.packet or task.merge else paths_of(task.warcs)), settings)
     found = repeat(evidence, audit_context(place, warcs, settings))
     if found.difference is not None and found.is_incomplete:
         say("Not all of the dataset or its WARCs could be read, so a difference may not be the validator's fault")

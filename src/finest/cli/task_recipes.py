@@ -1,18 +1,27 @@
-"""The commands `finest tasks recipes` and `finest tasks set-recipe`: the reference recipes that tasks ask for."""
+"""The commands `finest tasks recipes` and `finest tasks set-recipe`: the recipes that tasks ask for."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from finest.cli.shared import console, needs, say
 from finest.settings import load_settings
 
+if TYPE_CHECKING:
+    from finest.recipe.recipe import Recipe
+
 LANGUAGE = "eng_Latn"
 
 
 @click.command("recipes")
 def recipes_command() -> None:
-    """Show the reference recipes of the task server at API_URL.
+    """Show the recipes that tasks of the server at API_URL ask for.
+
+    One with a block is the reference of its language from that block on, for tasks of work that names no recipe. The
+    others are asked for by work alone that names them.
 
     \b
     API_URL=https://tasks.example.org finest tasks recipes
@@ -29,8 +38,28 @@ def recipes_command() -> None:
         server.close()
     table = Table("language", "from block", "recipe", "hash", "source", box=None, pad_edge=False)
     for one in found:
-        table.add_row(one.language, f"{one.since_block:,}", one.name, one.hash[:12], one.source)
+        since = "" if one.since_block is None else f"{one.since_block:,}"
+        table.add_row(one.language, since, one.name, one.hash[:12], one.source)
     console().print(table if found else "No recipe is named, so fineweb is the reference")
+
+
+def recipe_at(source: str) -> Recipe:
+    """Return a shipped recipe by its name, or that of a repository at its revision, which is checked.
+
+    Raises UsageError for a local file or folder, which nobody else can read.
+    """
+    from finest.contest.submission import read_submission
+    from finest.errors import UsageError
+    from finest.recipe.recipe import SHIPPED, load_recipe
+
+    if source in SHIPPED:
+        return load_recipe(source)
+    if Path(source).exists():
+        raise UsageError(
+            f"{source} is on this machine alone; miners and validators read recipes on the Hub: finest contest submit "
+            f"{source} --hf-repo NAME, then name REPO@REVISION"
+        )
+    return read_submission(source).recipe
 
 
 @click.command("set-recipe")
@@ -49,17 +78,15 @@ def set_recipe_command(source: str, since_block: int, language: str) -> None:
     """
     from pydantic import ValidationError
 
-    from finest.contest.submission import read_submission
     from finest.dataset.hub_client import quiet_client
     from finest.errors import UsageError
-    from finest.recipe.recipe import SHIPPED, load_recipe
     from finest.tasks.models import ReferenceRecipe
 
     settings = load_settings()
     with needs("server"):
         from finest.tasks.store import Store
     quiet_client()
-    recipe = load_recipe(source) if source in SHIPPED else read_submission(source).recipe
+    recipe = recipe_at(source)
     try:
         entry = ReferenceRecipe(
             name=recipe.name, hash=recipe.hash, source=source, language=language, since_block=since_block

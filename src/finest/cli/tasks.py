@@ -11,7 +11,9 @@ from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
 from finest.cli.task_recipes import recipes_command, set_recipe_command
+from finest.cli.tasks_add import add_command
 from finest.cli.tasks_index import publish_index
+from finest.cli.tasks_merge import merge_command
 from finest.errors import VerifyError
 from finest.formatting import counted
 from finest.settings import load_settings
@@ -84,54 +86,6 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
         store.close()
     if failed:
         raise SourceError(f"not imported: {', '.join(failed)}; all others were. Run the same command again")
-
-
-@tasks.command("add")
-@click.argument("crawl")
-@click.option(
-    "--recipe",
-    "recipe_name",
-    required=True,
-    metavar="NAME|FILE.toml",
-    help="Recipe that miners must use for this work.",
-)
-@click.option("--language", metavar="CODE", help="The language of the work, such as deu_Latn.")
-@click.option(
-    "--price", type=float, default=1.0, show_default=True, metavar="NUMBER",
-    help="Price of a verified token of this work: a multiple of the usual pay, at most 10.",
-)  # fmt: skip
-def add_command(crawl: str, recipe_name: str, language: str | None, price: float) -> None:
-    """Add another language or a newer recipe of a crawl.
-
-    With --language, miners refine all WARC files of the crawl in that language, with a recipe that has a table of
-    languages, such as fineweb-2-lid176, or one that keeps it. Miners get such work with `finest mine --language`.
-    Without --language, miners refine the WARC files that are finished at this moment once more with the recipe, for
-    instance after a change of the reference recipe. Only miners that have this recipe get such work, and validators
-    fail a dataset that was made with another one. Run again, the command sets the price for new leases.
-
-    \b
-    finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
-    finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe fineweb-2-lid176 --price 2
-    """
-    from finest.errors import UsageError
-    from finest.pipeline.languages import recipe_for_task
-    from finest.recipe.recipe import load_recipe
-    from finest.tasks.work import NewWork
-
-    settings = load_settings()
-    if language:
-        recipe, language = recipe_for_task(language, recipe_name, settings.cache)
-    else:
-        recipe = load_recipe(recipe_name)
-        if recipe.language.table:
-            raise UsageError(f"recipe {recipe.name} needs the language of the work, for example: --language deu_Latn")
-    work = NewWork(crawl, recipe.name, recipe.hash, language)
-    store = _store(settings)
-    try:
-        new = store.add_work(work, price)
-    finally:
-        store.close()
-    click.echo(f"{work.name}: {new:,} new WARCs, price {price:g}")
 
 
 @tasks.command("price")
@@ -287,6 +241,8 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
     say(f"The next check compares with {place}")
 
 
+tasks.add_command(add_command)
+tasks.add_command(merge_command)
 tasks.add_command(publish_index)
 tasks.add_command(recipes_command)
 tasks.add_command(set_recipe_command)

@@ -158,7 +158,8 @@ def _audit_task(
         server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
         task = server.task(task_id)
         subject = subject_of(task, where, chain, seed)
-        context = audit_context(place_of(subject) or where, warcs_of(tuple(task.warcs), settings), settings)
+        warcs = warcs_of(() if task.packet or task.merge else tuple(task.warcs), settings)
+        context = audit_context(place_of(subject) or where, warcs, settings)
         return sign(_audited(subject, plan, context), chain.hotkey)
 
 

@@ -1,7 +1,7 @@
 """Recipes that the task server names: read from the Hub, checked against their hashes, and kept where audits find them.
 
 A validator judges a dataset of such a recipe as it judges those of shipped recipes: every row again, exactly. A miner
-uses the one in force for tasks that ask for no recipe.
+uses the one in force for tasks that ask for no recipe, and any of them for tasks that ask for it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ class NamedRecipes:
         except RecipeError as error:
             raise RunError(f"{error}; to mine with another recipe, name it with --recipe") from error
 
+    def known(self) -> tuple[Recipe, ...]:
+        """Return the recipes of the list that are here, for a miner; see `at` for when it is fetched."""
+        with suppress(TaskServerUnavailable):
+            self.round()
+        return tuple(named_recipes(self._cache).values())
+
     def _listed(self) -> list[ReferenceRecipe]:
         """Return the server's list; none if the server is of a version that has no list."""
         try:
@@ -83,5 +89,6 @@ class NamedRecipes:
         if submission.recipe.hash != one.hash:
             self._say(f"{one.source} is not the recipe {one.hash[:12]} that the task server names")
             return ""
-        self._say(f"Recipe {one.name} ({one.hash[:12]}) is a reference from block {one.since_block:,} on; it is here")
+        what = "named by work" if one.since_block is None else f"a reference from block {one.since_block:,} on"
+        self._say(f"Recipe {one.name} ({one.hash[:12]}) is {what}; it is here")
         return submission.install(self._cache).parent.name

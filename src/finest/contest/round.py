@@ -24,6 +24,7 @@ from finest.errors import FinestError, HubUnavailable, RunError, UsageError
 from finest.recipe.recipe import SHIPPED, Recipe, installed_libraries, load_recipe
 from finest.validator.quality.paired import Documents
 from finest.validator.quality.tier import Tier, tier_of
+from finest.validator.quality.tokens import ENGLISH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ def _measure(
     progress("Learning", 1.0, f"{len(opened)} entries")
     return Result(
         plan=plan, version=finest.__version__, libraries=installed_libraries(), tier=tier.number,
-        parts=dict(tier.parts), runs_on=dict(tier.runs_on),
+        parts={"tokenizer": ENGLISH.sha256, **tier.parts}, runs_on=dict(tier.runs_on),
         windows=tuple(WindowRead(**window._asdict()) for window in pool.windows), reference_tokens=reference.tokens,
         budgets=budgets, documents=_documents(heldout.texts), near=heldout.near, entries=tuple(found),
         similar=tuple(_similar(opened, yields)),

@@ -1,31 +1,16 @@
-"""The pages that an index chose, and the root that commits to them: that a dataset has all of them needs no sample."""
+"""The root over pages that an index chose, and the check that a dataset has all of them, which needs no sample."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING
 
 from finest.dataset import merkle
 from finest.errors import VerifyError
-from finest.where import MAX_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from finest.dataset.open import Dataset
-
-
-class PageChoice(BaseModel):
-    """The only pages of the sources that were read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    where: str = Field(min_length=1, max_length=MAX_CHARS)
-    """The expression that chose them of the crawl's index."""
-    root: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Merkle root over them, in the order of sources and offsets (`root_of`)."""
-    pages: int = Field(ge=1, lt=2**63)
 
 
 def root_of(pages: Iterable[tuple[str, int, int]]) -> str:
@@ -41,11 +26,14 @@ def _leaves(pages: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
         yield f"{name}\n{offset}\n{length}".encode()
 
 
-def check_chosen(dataset: Dataset) -> None:
-    """Check that each chosen page has a verdict and no other page has one; raises VerifyError."""
+def check_chosen(dataset: Dataset) -> list[tuple[str, int, int]]:
+    """Check that each chosen page has a verdict and no other page has one or is a row; raises VerifyError.
+
+    Returns the pages (source, offset, length) in their order; none for a dataset of all pages.
+    """
     chosen = dataset.manifest.chosen
     if chosen is None:
-        return
+        return []
     verdicts = dataset.verdict_columns("file_path", "offset", "length")
     columns = (verdicts[name].to_pylist() for name in ("file_path", "offset", "length"))
     pages = list(dict.fromkeys(zip(*columns, strict=True)))  # records of one gzip member share a place
@@ -54,3 +42,10 @@ def check_chosen(dataset: Dataset) -> None:
             f"{dataset.place}: its verdicts are of {len(pages):,} pages that are not the {chosen.pages:,} chosen ones: "
             f"root {root_of(pages)[:16]}..., the manifest states {chosen.root[:16]}..."
         )
+    rows = dataset.row_columns("file_path", "warc_offset", "warc_length")
+    columns = (rows[name].to_pylist() for name in ("file_path", "warc_offset", "warc_length"))
+    if other := next(iter(set(zip(*columns, strict=True)) - set(pages)), None):
+        raise VerifyError(
+            f"{dataset.place}: a row is of the page at offset {other[1]} of {other[0]}, which is no chosen one"
+        )
+    return pages

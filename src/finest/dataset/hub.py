@@ -110,6 +110,12 @@ def parse_place(text: str) -> HubPlace:
     return HubPlace(found[1], found[2], found[4], found[3] or "")
 
 
+def is_pinned(place: str) -> bool:
+    """Return whether a text names a dataset on the Hub at a revision."""
+    found = _PLACE.fullmatch(place)
+    return found is not None and found[2] is not None
+
+
 def task_place(repo: str, sha: str, task: str | None) -> str:
     """Return the place of a task's dataset, `owner/name@revision/tasks/id`; without a task, that of the revision."""
     return str(Revision(repo, sha, f"{TASKS_FOLDER}/{task}" if task else ""))

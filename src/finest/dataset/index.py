@@ -50,7 +50,7 @@ class IndexEntry(_Model):
     task: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
     crawl: str = Field(max_length=64)
     kind: str = Field(max_length=16)
-    """Kind of the work: `crawl`, `language` or `refinement`."""
+    """Kind of the work: `crawl`, `language`, `refinement`, `packets` or `merge`."""
     hotkey: str = Field(max_length=64)
     """The miner."""
     repo: str = Field(max_length=200)
@@ -67,7 +67,7 @@ class IndexEntry(_Model):
     languages: tuple[str, ...]
     """Languages of the rows, the most frequent first."""
     warcs: tuple[str, ...]
-    """Paths under data.commoncrawl.org."""
+    """Paths under data.commoncrawl.org; of a packet its name."""
     files: tuple[str, ...]
     """Address of each data file, `hf://datasets/REPO@REVISION/...`, in the order of the dataset's manifest."""
 

@@ -20,7 +20,6 @@ from pydantic import (
 from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
-from finest.dataset.chosen import PageChoice
 from finest.dataset.limits import (
     MAX_CONFIGURATIONS,
     MAX_DUMPS,
@@ -30,6 +29,7 @@ from finest.dataset.limits import (
     check_values,
 )  # fmt: skip
 from finest.dataset.merkle import series_of, top_root
+from finest.dataset.page_choice import PageChoice
 from finest.dataset.rows import schema_with
 from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
 from finest.dataset.shards import Shard
@@ -51,6 +51,8 @@ from finest.recipe.schema import recipe_hash
 from finest.recipe.stage import Column
 
 MANIFEST_NAME = "manifest.json"
+MAX_MERGED = 100_000
+"""Datasets that a merged one names, at the most: those of a crawl's tasks of four WARCs are 22,500, and take 1.5 MB."""
 
 
 class _Model(BaseModel):
@@ -104,6 +106,8 @@ class Manifest(_Model):
     """Root of the earlier dataset whose pages were dropped as duplicates; without one, the field is not written."""
     chosen: PageChoice | None = None
     """The only pages that were read, if an index chose them; otherwise the field is not written."""
+    merged: Annotated[tuple[Sha256, ...], Field(max_length=MAX_MERGED)] = ()
+    """Roots of the datasets that were merged, in their order; without any, the field is not written."""
     configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
     """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and is a configuration of
     the dataset; otherwise the field is not written."""
@@ -111,7 +115,7 @@ class Manifest(_Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name in ("selections", "configurations", "source_files", "against", "chosen"):
+        for name in ("selections", "configurations", "source_files", "against", "chosen", "merged"):
             if not getattr(self, name):
                 data.pop(name, None)
         return data

@@ -111,16 +111,17 @@ def known_page(subject: Subject) -> Finding:
 def quality_model(subject: Subject) -> Finding:
     """Check that the quality measure has this version's tokenizer and fixed documents, so scores are comparable."""
     from finest.validator.quality.heldout import FIXED_SHA256, anchors
-    from finest.validator.quality.tokens import ids
+    from finest.validator.quality.tokens import LANGUAGES, ids
 
     try:
         documents = anchors()
         ids(documents[0])
+        ids(documents[0], LANGUAGES)
         others = sum(len(anchors(language)) for language in FIXED_SHA256)
     except (FinestError, OSError) as error:
         return failure(str(error).partition("; reinstall")[0], _reinstall(subject))
     told = f"{len(documents)} fixed documents in English and {others} in {len(FIXED_SHA256)} other languages"
-    return ok(f"the pinned tokenizer, {told}")
+    return ok(f"the pinned tokenizers, {told}")
 
 
 def _wanted(subject: Subject) -> str:

@@ -7,7 +7,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from finest.errors import LedgerError, NeedsPerson
-from finest.formatting import byte_size, counted
+from finest.formatting import byte_size
 from finest.pipeline.ledger import Ledger
 from finest.warc.source import inspect, resolve
 
@@ -22,15 +22,23 @@ BYTES_PER_WARC_BYTE = 0.25
 """Bytes of a task's ledger, shards and verdicts for each byte of its WARCs. Measured with `finest refine` and recipe
 fineweb on one WARC of English pages (66 MB) and one of Common Crawl's mix (52 MB): 0.10 for both together, of which the
 English one's ledger took 0.08. Two and a half times as much leaves space for other recipes."""
+BYTES_PER_MERGED_TOKEN = 4
+"""Bytes that a merge writes for each token of its datasets: 2 are in their files, and signatures come besides."""
+PAGE_BYTES = 30_000
+"""Compressed bytes of a page of Common Crawl, on average."""
 RESERVE_BYTES = 512 << 20
 """Space to keep free for logs, the Hub client's cache and other programs."""
 
 
 def warc_bytes(journal: Journal, common_crawl: CommonCrawl) -> int:
-    """Size of a task's WARCs, from its ledger or else from the source that has them. Raises SourceError."""
+    """Bytes that a task reads of its WARCs, by its ledger or else by the source that has them. Raises SourceError."""
+    if merge := journal.record.task.merge:
+        return round(merge.tokens * BYTES_PER_MERGED_TOKEN / BYTES_PER_WARC_BYTE)
     try:
-        return int(Ledger.read(journal.dataset).plan.sources.sizes.sum())
+        return Ledger.read(journal.dataset).plan.planned_bytes
     except LedgerError:
+        if packet := journal.record.task.packet:
+            return packet.pages * PAGE_BYTES
         return sum(inspect(place).size_bytes for place in resolve(journal.record.task.warcs, common_crawl))
 
 
@@ -46,7 +54,7 @@ def check_free_space(
     to_write = max(0, needed_bytes(of_warcs) - folder_bytes(journal.dataset))
     free = shutil.disk_usage(work).free
     say(
-        f"Task {journal.id}: {counted(len(journal.record.task.warcs), 'WARC')} of {byte_size(of_warcs)} will "
+        f"Task {journal.id}: {journal.record.task.contents} of {byte_size(of_warcs)} will "
         f"take up to {byte_size(to_write)} on disk; {byte_size(free)} are free"
     )
     if free >= to_write + RESERVE_BYTES:

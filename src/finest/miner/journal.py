@@ -20,6 +20,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.atomic_files import is_held, write_whole
+from finest.dataset.hub import is_pinned
+from finest.dataset.packet import item_of
 from finest.errors import TaskServerError
 from finest.tasks.models import Revision, Root, Task
 
@@ -159,6 +161,17 @@ def check_task(task: Task) -> None:
         )
     if not task.warcs:
         raise TaskServerError(f"task {task.id}: the task server names no WARC")
+    if task.merge:
+        if task.warcs != [task.merge.item(task.crawl)]:
+            raise TaskServerError(f"task {task.id}: {task.warcs[0][:200]!r} is not the merge {task.merge.root}")
+        strange = next((one.place for one in task.merge.inputs if not is_pinned(one.place)), None)
+        if strange is not None:
+            raise TaskServerError(f"task {task.id}: {strange[:200]!r} is no revision on the Hub")
+        return
+    if task.packet:
+        if task.warcs != [item_of(task.crawl, task.packet.root)]:
+            raise TaskServerError(f"task {task.id}: {task.warcs[0][:200]!r} is not the packet {task.packet.root}")
+        return
     for path in task.warcs:
         if not _WARC.fullmatch(path):
             raise TaskServerError(

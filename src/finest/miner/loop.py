@@ -81,7 +81,6 @@ class Miner:
         self._leases: dict[str, Lease] = {}
         self._lease_lock = threading.Lock()
         self._prefetcher = Prefetcher(options.common_crawl, say)
-        self._recipes = [recipe.hash for recipe in options.recipes]
         self._failed_in_a_row = 0
 
     def run(self) -> None:
@@ -176,7 +175,8 @@ class Miner:
         options = self._options
 
         def ask() -> Journal | None:
-            return self._journal_for(self._server.lease(options.warcs, crawl=options.crawl, recipes=self._recipes))
+            recipes = [recipe.hash for recipe in options.recipes]
+            return self._journal_for(self._server.lease(options.warcs, crawl=options.crawl, recipes=recipes))
 
         while not self._stop.asked.is_set():
             journal = self._tries.idle("get a task", ask)
@@ -199,10 +199,7 @@ class Miner:
             journal.update(task=task, ended=None, finished=None)
         self._lease_of(journal)
         left = duration((task.expires_block - task.block) * self._tries.block_time_s)
-        self._say(
-            f"Task {task.id}: {counted(len(task.warcs), 'WARC')} of {task.crawl}, leased for {left} and renewed "
-            "automatically"
-        )
+        self._say(f"Task {task.id}: {task.contents} of {task.crawl}, leased for {left} and renewed automatically")
         return journal
 
     def _lease_of(self, journal: Journal) -> Lease:
@@ -252,7 +249,8 @@ class Miner:
         if self._stop.asked.is_set():
             return None
         options = self._options
-        task = self._server.lease(options.warcs, crawl=options.crawl, besides=task_id, recipes=self._recipes)
+        recipes = [recipe.hash for recipe in options.recipes]
+        task = self._server.lease(options.warcs, crawl=options.crawl, besides=task_id, recipes=recipes)
         return self._journal_for(task) if task.id != task_id else None
 
     def _handle_error(self, journal: Journal, error: Exception) -> None:

@@ -52,7 +52,7 @@ class Prefetcher:
             journal = lease_next()
         except TaskServerError:
             return  # no second lease now; the loop asks again before its next task
-        if journal is None or over.is_set():
+        if journal is None or over.is_set() or journal.record.task.packet or journal.record.task.merge:
             return
         try:
             done = prefetch_warcs(journal, self._common_crawl, over)

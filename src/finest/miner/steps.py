@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pydantic import ValidationError
+
+from finest.atomic_files import write_whole
 from finest.chain.payload import encode
 from finest.dataset.falsify import falsify
+from finest.dataset.manifest import MANIFEST_NAME, read_manifest
+from finest.dataset.packet import Packet
 from finest.dataset.task_folders import publish_task
-from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError, TaskServerUnavailable
+from finest.errors import (
+    ClusterError,
+    HubNotFound,
+    LeaseLost,
+    LedgerError,
+    NeedsPerson,
+    RunError,
+    TaskServerUnavailable,
+    UsageError,
+    VerifyError,
+)
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.options import RunOptions
+from finest.pipeline.merging.merge import MergeOptions, merge
+from finest.pipeline.options import DEDUP_MEMORY_BYTES, RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.tasks.canaries import day_of
@@ -27,6 +44,7 @@ if TYPE_CHECKING:
 
     from finest.chain.commitments import CommitReceipt
     from finest.dataset.commit import Sent
+    from finest.dataset.manifest import Manifest
     from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
@@ -48,6 +66,10 @@ class References(Protocol):
 
     def at(self, block: int) -> Recipe:
         """Return the reference of an English task that was leased at a block; raises RunError if it cannot be had."""
+        ...
+
+    def known(self) -> tuple[Recipe, ...]:
+        """Return the recipes of the server's list that are on this machine."""
         ...
 
 
@@ -92,8 +114,9 @@ class MineOptions:
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """All recipes that the miner can use."""
-        return (self.recipe, *self.more_recipes)
+        """All recipes that the miner can use, with those of the server's list, which is asked for."""
+        listed = self.references.known() if self.references else ()
+        return tuple({one.hash: one for one in (*listed, self.recipe, *self.more_recipes)}.values())
 
     canaries: Canaries | None = None
     """The operator's plan of canaries, if this hotkey is one of them."""
@@ -126,6 +149,7 @@ class Display:
 class FinishServer(Protocol):
     """The part of a task server that the steps need."""
 
+    def packet(self, root: str) -> Packet: ...
     def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task: ...
 
 
@@ -145,20 +169,10 @@ class Steps:
         self._now, self._display, self._say = now, display, display.say
 
     def refined(self, journal: Journal, lease: Lease) -> Refined:
-        """Refine the task's WARCs, continuing after the slices that its ledger has."""
-        options = self._options
-        recipe = options.recipe_of(journal.record.task)
-        restart = self._is_another_run(journal, recipe)
-        if restart:
-            self._say(f"Task {journal.id} was started with another recipe or limit; it starts again from the beginning")
-        run = RunOptions(
-            specs=tuple(_source_of(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
-            recipe=recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
-            limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
-        )  # fmt: skip
+        """Refine the task's WARCs, continuing after the slices that its ledger has; or merge its datasets."""
         progress = LeaseProgress(self._display.console, self._say, lease, self._now)
         try:
-            manifest = refine(run, progress)
+            manifest = self._merge(journal, progress) if journal.record.task.merge else self._refine(journal, progress)
         finally:
             progress.close()
         shutil.rmtree(journal.warcs, ignore_errors=True)
@@ -168,6 +182,36 @@ class Steps:
             root=manifest.root, rows=manifest.rows, tokens=manifest.token_count, pages=manifest.pages,
             size_bytes=manifest.size_bytes,
         )  # fmt: skip
+
+    def _merge(self, journal: Journal, progress: Progress) -> Manifest:
+        """Merge the task's datasets; raises RunError if they cannot be merged, so that the task is released."""
+        task, options = journal.record.task, self._options
+        assert task.merge is not None
+        merging = MergeOptions(options.cache, options.workers, DEDUP_MEMORY_BYTES)
+        is_done = (journal.dataset / MANIFEST_NAME).exists()
+        try:
+            places = [one.place for one in task.merge.inputs]
+            manifest = read_manifest(journal.dataset) if is_done else merge(places, journal.dataset, merging, progress)
+        except (HubNotFound, UsageError, VerifyError) as error:
+            raise RunError(f"the datasets of task {task.id} cannot be merged: {error}") from error
+        if (manifest.merged, manifest.recipe_hash) != (task.merge.roots, task.recipe_hash):
+            raise RunError(f"the datasets of task {task.id} are not those that it names")
+        return manifest
+
+    def _refine(self, journal: Journal, progress: Progress) -> Manifest:
+        options = self._options
+        task = journal.record.task
+        recipe, limit = options.recipe_of(task), None if task.packet else options.limit
+        restart = self._is_another_run(journal, recipe, limit)
+        if restart:
+            self._say(f"Task {journal.id} was started with another recipe or limit; it starts again from the beginning")
+        run = RunOptions(
+            specs=() if task.packet else tuple(_source_of(journal, path) for path in task.warcs), out=journal.dataset,
+            packet=self._packet(journal, task.packet.root) if task.packet else None, recipe=recipe,
+            cache=options.cache, common_crawl=options.common_crawl, workers=options.workers, limit=limit,
+            restart=restart, slurm=options.slurm, ray=options.ray,
+        )  # fmt: skip
+        return refine(run, progress)
 
     def published(self, journal: Journal, lease: Lease) -> Published:
         """Publish the dataset as the task's folder in the repository."""
@@ -245,12 +289,23 @@ class Steps:
             )
         return plan.false_share(task.id, day) if plan.kind(task.hotkey, task.id, day) == "bad" else 0.0
 
-    def _is_another_run(self, journal: Journal, recipe: Recipe) -> bool:
+    def _packet(self, journal: Journal, root: str) -> Packet:
+        """Return the pages of the task's packet, from its folder or from the task server."""
+        path = journal.folder / "packet.json"
+        with suppress(FileNotFoundError, ValidationError):
+            kept = Packet.model_validate_json(path.read_bytes())
+            if kept.choice.root == root:
+                return kept
+        packet = self._server.packet(root)
+        write_whole(path, packet.model_dump_json().encode())
+        return packet
+
+    def _is_another_run(self, journal: Journal, recipe: Recipe, limit: int | None) -> bool:
         try:
             plan = Ledger.read(journal.dataset).plan
         except LedgerError:
             return journal.dataset.exists()  # a ledger that cannot be read, or files without one
-        return (plan.recipe_hash, plan.limit) != (recipe.hash, self._options.limit)
+        return (plan.recipe_hash, plan.limit) != (recipe.hash, limit)
 
 
 def line_of(journal: Journal) -> str:

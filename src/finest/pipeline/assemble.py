@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.dataset.card import write_card
-from finest.dataset.chosen import PageChoice
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
+from finest.dataset.page_choice import PageChoice
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.errors import RunError

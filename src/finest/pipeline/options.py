@@ -12,6 +12,7 @@ from finest.warc.pauses import MAX_PAUSE_S
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from finest.dataset.packet import Packet
     from finest.executors.slurm.request import SlurmRequest
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl, Shard
@@ -69,6 +70,8 @@ class RunOptions:
     """Write the index that `against` of a later run needs."""
     pages_where: str | None = None
     """The expression that chooses, by Common Crawl's index, which pages are read; None for all pages."""
+    packet: Packet | None = None
+    """The only pages that are read, as a task server leased them; `specs` are not read then."""
     requests_per_s: float = REQUESTS_PER_S
     """Most requests per second and host over HTTPS, if an index chose the pages."""
     ray: RayRequest | None = None

@@ -11,7 +11,7 @@ from finest.pipeline.dedup.index import Index, check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.missing import leave_out
-from finest.pipeline.pages.choose import choose_pages
+from finest.pipeline.pages.choose import choose_pages, packet_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
@@ -89,9 +89,11 @@ def local_tasks(ledger: Ledger, options: RunOptions, progress: Progress) -> Task
 def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
     """Find the sources, and look at those that the ledger in the folder does not know.
 
-    With `pages_where`, they are the sources with pages that the index chooses.
+    With `pages_where`, they are the sources with pages that the index chooses; with a packet, those with its pages.
     """
-    if options.pages_where is not None:
+    if options.packet is not None:
+        sources, chosen = packet_pages(options, options.packet, progress)
+    elif options.pages_where is not None:
         sources, chosen = choose_pages(options, progress)
     else:
         sources, chosen = _all_sources(options, progress), None

@@ -62,8 +62,8 @@ class Session:
         self.source: Source
         self.read: SliceReader
         self._before: SliceReader | None = None
-        self.offsets: set[int] | None
-        """Offsets of the pages of the slice that an index chose; None for all its pages."""
+        self.lengths: dict[int, int] | None
+        """Length of each page of the slice that an index chose, by its offset; None for all its pages."""
 
     def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
         """Open the rank's slice; its pages are the records whose WARC-Type is in `page_types`.
@@ -88,18 +88,24 @@ class Session:
             pauses=self.pauses,
             more_bytes=MORE_BYTES if chosen is None else PAGE_MORE_BYTES,
         )
-        self.offsets = None if chosen is None else chosen.table.offsets_of(self.slice)
+        self.lengths = None if chosen is None else chosen.table.lengths_of(self.slice)
 
     def pages(self) -> Iterator[Record]:
         """Yield the slice's pages, of chosen ones no others; raises SourceError if a chosen one is not there."""
-        if self.offsets is None:
+        if self.lengths is None:
             yield from self.read
             return
-        missing = set(self.offsets)
+        missing = set(self.lengths)
         for record in self.read:
-            if record.offset in self.offsets:
-                missing.discard(record.offset)
-                yield record
+            if (length := self.lengths.get(record.offset)) is None:
+                continue
+            if record.length != length:
+                raise SourceError(
+                    f"{self.source.name}: the record at offset {record.offset} has {record.length} bytes, and the list "
+                    f"of chosen pages states {length}: it is of another file"
+                )
+            missing.discard(record.offset)
+            yield record
         if missing:
             lost = next((loss for loss in self.read.losses if loss.offset in missing), None)
             raise SourceError(

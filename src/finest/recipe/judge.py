@@ -26,6 +26,7 @@ from finest.recipe.state import PageState
 from finest.recipe.toolbox import Toolbox, toolbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -103,19 +104,19 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     The verdict depends only on `page` and `recipe`. `cache` is the folder of the files that are built once per machine.
     If `clock` is given, the CPU seconds of each stage are added to it.
     """
-    state = PageState(page)
-    verdict = _judged(state, toolbox(recipe, cache), clock)
+    state, tools = PageState(page), toolbox(recipe, cache)
+    verdict = _judged(state, tools, tools.stages, clock)
     if not verdict.kept and state.second is not None and verdict.reason not in LANGUAGE.reasons:
-        second = _judged(state.with_second(), toolbox(recipe, cache), clock, after=EXTRACTION)
+        second = _judged(state.with_second(), tools, tools.second_stages, clock)
         return second if second.kept else verdict
     return verdict
 
 
-def _judged(state: PageState, tools: Toolbox, clock: Clock | None, after: Stage[Any] | None = None) -> Verdict:
-    """Return the verdict of the stages, or of those after one of them."""
+def _judged(state: PageState, tools: Toolbox, stages: Sequence[Stage[Any]], clock: Clock | None) -> Verdict:
+    """Return the verdict of the stages."""
     before = time.thread_time() if clock is not None else 0.0
     rules = tools.rules
-    for stage in tools.stages[0 if after is None else tools.stages.index(after) + 1 :]:
+    for stage in stages:
         failed, error = None, ""
         try:
             for check in stage.run(state, rules[stage.section], tools):

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 from finest.recipe import language, minhash, tokens, url, words
 from finest.recipe.stage import Rules
 from finest.recipe.stages import ORDERS
+from finest.recipe.stages.extraction import EXTRACTION
+from finest.recipe.stages.language import LANGUAGE
+from finest.recipe.stages.quality import QUALITY
+from finest.recipe.stages.repetition import REPETITION
 from finest.recipe.table import rules_of
 
 if TYPE_CHECKING:
@@ -33,8 +37,22 @@ class Toolbox:
         order = ORDERS[recipe.order]
         self.stages: tuple[Stage[Any], ...] = (*order.filters, *self.other_stages, *order.row)
         """All stages in the order in which they judge a page."""
+        self.second_stages = self._second_stages()
+        """The stages that judge a second extractor's text."""
         self._of_language: dict[str, dict[str, Rules]] = {}
         self._tokenizers: dict[str, words.Tokenizer] = {}
+
+    def _second_stages(self) -> tuple[Stage[Any], ...]:
+        """Return the stages after extraction.
+
+        A second text counts only if all of them keep it, so their order is free: the language, which takes longest,
+        comes after Gopher's filters, unless it has rules of its own or those filters do not follow it.
+        """
+        stages = self.stages[self.stages.index(EXTRACTION) + 1 :]
+        gopher = (REPETITION, QUALITY)
+        if self.recipe.language.table or stages[:3] != (LANGUAGE, *gopher):
+            return stages
+        return (*gopher, LANGUAGE, *stages[3:])
 
     @cached_property
     def tokenizer(self) -> words.Tokenizer:

@@ -8,6 +8,7 @@ from statistics import median_low
 
 import sqlalchemy as sa
 
+from finest.tasks.merges import of_tasks
 from finest.tasks.tables import FINISHED, LIVE, claims, crawls, miners, scores, tasks, warcs
 from finest.tasks.work import CRAWL
 
@@ -29,6 +30,9 @@ class AcceptedTask:
     verified_tokens: int
     """The lower median of those that the passing validators report, so that none alone can raise it."""
     warcs: tuple[str, ...]
+    """Paths of its WARCs; of a packet or a merge its name."""
+    merged: tuple[str, ...] = ()
+    """Roots of the datasets that it was merged from."""
 
 
 def accepted_tasks(connection: sa.Connection) -> list[AcceptedTask]:
@@ -47,7 +51,12 @@ def accepted_tasks(connection: sa.Connection) -> list[AcceptedTask]:
     ).all()  # fmt: skip
     found = [row for row in rows if row.id in tokens]
     paths = _paths(connection, [row.id for row in found])
-    return [AcceptedTask(*row, verified_tokens=tokens[row.id], warcs=tuple(paths[row.id])) for row in found]
+    merges = of_tasks(connection, [row.id for row in found if row.kind == "merge"])
+    roots = {task_id: merge.roots for task_id, merge in merges.items()}
+    return [
+        AcceptedTask(*row, verified_tokens=tokens[row.id], warcs=tuple(paths[row.id]), merged=roots.get(row.id, ()))
+        for row in found
+    ]
 
 
 def _verified_tokens(connection: sa.Connection) -> dict[str, int]:

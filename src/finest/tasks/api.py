@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 import finest
 from finest.chain.payload import LIMIT_BYTES, encode
+from finest.dataset.packet import Packet
 from finest.errors import UsageError
 from finest.tasks.api_docs import SIGNED, refusals
 from finest.tasks.leaderboard import DASHBOARD_MAX_AGE_S, MAX_LEADERS
@@ -23,6 +24,7 @@ from finest.tasks.models import (
     LeaseRequest,
     LogPage,
     RecipeList,
+    Root,
     ScoreRequest,
     SealRequest,
     ServerInfo,
@@ -100,7 +102,7 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
         basis = server.authority.lease_basis
         return server.store.lease(
             hotkey, body.warcs, block, seen_block=basis.seen_block, crawl=body.crawl, besides=body.besides,
-            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes, beacon=basis.beacon,
+            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes, kinds=body.kinds, beacon=basis.beacon,
         )  # fmt: skip
 
     task = await server.executor.run_signed(request, server.authority.check_miner, work)
@@ -258,11 +260,15 @@ async def log_page(
 
 @router.get("/recipes", response_model=RecipeList, responses=refusals(), tags=["anybody"])
 async def recipes(request: Request) -> Response:
-    """The reference recipes by language, oldest first; the newest that has begun is in force for new leases."""
+    """The recipes that tasks ask for: references by language, of which the newest that has begun is in force, and those
+    that only work that names them asks for.
+    """
     server = server_state(request)
 
     def work() -> Response:
-        return answer(RecipeList(recipes=server.store.recipes()))
+        found = server.store.recipes()
+        references = [one for one in found if one.since_block is not None]
+        return answer(RecipeList(recipes=references, others=[one for one in found if one.since_block is None]))
 
     return await server.executor.read(work)
 
@@ -279,6 +285,17 @@ async def warcs_of_crawl(
 
     def work() -> Response:
         return answer(server.store.warcs_of(crawl, after, limit))
+
+    return await server.executor.read(work)
+
+
+@router.get("/packets/{root}", response_model=Packet, responses=refusals("not-found"), tags=["anybody"])
+async def packet(request: Request, root: Root) -> Response:
+    """The pages of a packet: offset and length of each record, by WARC. The root commits to all of them."""
+    server = server_state(request)
+
+    def work() -> Response:
+        return Response(server.store.packet(root), media_type="application/json")
 
     return await server.executor.read(work)
 

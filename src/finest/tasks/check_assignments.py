@@ -46,6 +46,8 @@ class _List:
     paths: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     claims: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    kind: str = ""
+    """What its entries are, if they are no WARCs: packets or merges, of which a lease gets one."""
 
     @property
     def length(self) -> int:
@@ -81,6 +83,7 @@ class CheckedAssignments:
         if new < 1 or length != crawl.length + new or not isinstance(root, str):
             raise VerifyError(f"entry {entry.number} of the log: an import does not follow the one before it")
         crawl.imports.append((entry.number, length, root))
+        crawl.kind = str(entry.detail.get("kind") or "")
 
     def leased(self, entry: LogEntry, warcs: Collection[Warc]) -> None:
         """Compare what a lease got with what it gets by the rule; raises VerifyError if they differ."""
@@ -128,8 +131,8 @@ class CheckedAssignments:
         number, asked, redundancy = (_whole(entry, name) for name in ("number", "asked", "redundancy"))
         if number != self._leases[entry.hotkey]:
             raise _wrong(entry, f"is lease {self._leases[entry.hotkey]} of its hotkey and says {number}")
-        if not 1 <= asked <= MAX_WARCS:
-            raise _wrong(entry, f"is of {asked} WARCs")
+        if not 1 <= asked <= (1 if crawl.kind else MAX_WARCS):
+            raise _wrong(entry, f"is of {asked} {showable(crawl.kind, 16) or 'WARCs'}")
         beacon = self._beacon(entry)
         draw = Draw(crawl.root, beacon, entry.hotkey, number)
         places = self._free(crawl, entry.hotkey, redundancy)

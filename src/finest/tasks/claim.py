@@ -6,7 +6,7 @@ free at a claim is what the public log says up to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +60,9 @@ def claim_warcs(connection: sa.Connection, new_task: NewTask, works: Sequence[Wo
     for free in (_NEW, _FREE):
         for work in works:
             draw = Draw(work.root or NO_ROOT, new_task.beacon, new_task.hotkey, number)
-            if chosen := _first_free(connection, new_task, work, draw, free):
-                _insert_claim(connection, new_task, work, draw, chosen)
+            asked = replace(new_task, warcs=work.in_a_lease(new_task.warcs))
+            if chosen := _first_free(connection, asked, work, draw, free):
+                _insert_claim(connection, asked, work, draw, chosen)
                 return work, [row.path for row in chosen]
     return None
 

@@ -17,8 +17,10 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
+from finest.dataset.packet import Packet
 from finest.errors import TaskServerError, UsageError
 from finest.tasks.models import (
+    WORK_KINDS,
     FinishRequest,
     LeaseRequest,
     LogEntry,
@@ -89,7 +91,9 @@ class TaskServer:
 
         `recipes` are the hashes of the recipes that the miner can use for work that asks for one.
         """
-        body = _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides, recipes=list(recipes))
+        body = _made(
+            LeaseRequest, warcs=warcs, crawl=crawl, besides=besides, recipes=list(recipes), kinds=list(WORK_KINDS)
+        )
         return self._post("/v1/tasks/lease", body)
 
     def renew(self, task_id: str) -> Task:
@@ -139,8 +143,9 @@ class TaskServer:
         return self._get(Statistics, "/v1/statistics")
 
     def recipes(self) -> list[ReferenceRecipe]:
-        """The list of reference recipes, oldest entry first. Raises Refused."""
-        return self._get(RecipeList, "/v1/recipes").recipes
+        """The recipes that tasks ask for: references, oldest first, then those that only work names. Raises Refused."""
+        found = self._get(RecipeList, "/v1/recipes")
+        return [*found.recipes, *found.others]
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""
@@ -167,6 +172,13 @@ class TaskServer:
             if page.next != len(paths) or not page.paths or len(paths) > MOST_WARCS:
                 break
         raise TaskServerError(f"{self.url} lists WARCs without an end: check API_URL, and tell its operator")
+
+    def packet(self, root: str) -> Packet:
+        """The pages of the packet with this root; raises Refused, and TaskServerError if the server sends others."""
+        found = self._get(Packet, f"/v1/packets/{quote(root, safe='')}")
+        if found.choice.root != root:
+            raise TaskServerError(f"the task server at {self.url} sends packet {found.choice.root} in place of {root}")
+        return found
 
     def _pages(self, limit: int, **query: str) -> Iterator[Task]:
         """The tasks of all pages. A page that is too long is asked for again with half as many tasks."""

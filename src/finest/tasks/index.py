@@ -10,6 +10,7 @@ from finest.dataset.hub import Revision, task_place
 from finest.dataset.index import PARALLEL, IndexEntry, data_files, read_index
 from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, UsageError, VerifyError
+from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,13 @@ def entries_of(
 ) -> list[IndexEntry]:  # fmt: skip
     """Return an entry for each task, in their order, from its dataset's manifest or from an earlier index.
 
+    A dataset that is part of an accepted merge has no entry: that of the merge stands for it.
     A dataset that is gone, or is not the one that the task was finished with, is named through `say` and left out.
     `done` receives how many of how many datasets are read. Raises HubError or a subclass if the Hub refuses.
     """
-    wanted = list(tasks)
+    every = list(tasks)
+    merged = {root for task in every for root in task.merged}
+    wanted = [task for task in every if task.root not in merged]
     known = [_updated(earlier.get(task.id), task) for task in wanted]
     new = [task for task, entry in zip(wanted, known, strict=True) if entry is None]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -62,8 +66,8 @@ def _updated(entry: IndexEntry | None, task: AcceptedTask) -> IndexEntry | None:
         return None
     return entry.model_copy(
         update={
-            "crawl": task.crawl, "kind": task.kind, "hotkey": task.hotkey, "warcs": task.warcs,
-            "verified_tokens": task.verified_tokens,
+            "crawl": task.crawl, "kind": task.kind, "hotkey": task.hotkey, "verified_tokens": task.verified_tokens,
+            "warcs": entry.warcs if task.merged else task.warcs,
         }
     )  # fmt: skip
 
@@ -73,16 +77,18 @@ def _read(task: AcceptedTask) -> IndexEntry | str:
     try:
         with open_dataset(task_place(task.repo, task.revision, task.id)) as dataset:
             manifest, place = dataset.manifest, dataset.place
+            names = [source.name for source in dataset.sources()] if task.merged else []
     except (HubNotFound, UsageError, VerifyError) as error:
         return str(error)
     if manifest.root != task.root:
         return f"{place} has the root {manifest.root}, and the task was finished with {task.root}"
     assert isinstance(place, Revision)  # a place with a revision is on the Hub
+    warcs = tuple(path for name in names if (path := common_crawl_path(name))) if task.merged else task.warcs
     languages = sorted(manifest.languages, key=lambda code: (-manifest.languages[code], code))
     return IndexEntry(
         task=task.id, crawl=task.crawl, kind=task.kind, hotkey=task.hotkey, repo=task.repo, revision=task.revision,
         folder=place.folder, root=manifest.root, rows=manifest.rows, tokens=manifest.token_count,
         verified_tokens=task.verified_tokens, recipe=str(manifest.recipe.get("name", ""))[:64],
-        recipe_hash=manifest.recipe_hash, languages=tuple(languages), warcs=task.warcs,
+        recipe_hash=manifest.recipe_hash, languages=tuple(languages), warcs=warcs,
         files=data_files(place, manifest),
     )  # fmt: skip

@@ -19,10 +19,11 @@ from finest.formatting import counted
 from finest.tasks.assignment import UNDRAWN, Beacon
 from finest.tasks.canaries import Canaries, check_share
 from finest.tasks.claim import NewTask, claim_warcs
-from finest.tasks.models import Rules, Task, TaskState
+from finest.tasks.merges import of_tasks
+from finest.tasks.models import FIRST_KINDS, Rules, Task, TaskState, WorkKind
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import keep_order
-from finest.tasks.queries import one_task, task_row
+from finest.tasks.queries import choices, one_task, task_row
 from finest.tasks.tables import LEASED, NOT_CLOSED, miners, tasks
 from finest.tasks.work import ids_of_crawl, open_works
 
@@ -41,6 +42,8 @@ class LeaseCall:
     coldkey: str | None = None
     recipes: tuple[str, ...] = ()
     """Hashes of the recipes that the miner can use."""
+    kinds: tuple[WorkKind, ...] = FIRST_KINDS
+    """Kinds of work that it can do."""
     canaries: Canaries | None = None
     beacon: Beacon = UNDRAWN
 
@@ -167,13 +170,15 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
     if call.crawl is not None and not ids_of_crawl(connection, call.crawl):
         raise Problem("not-found", f"this server has no crawl {call.crawl}; /v1/statistics lists its crawls")
     keep_order(connection)
-    claimed = claim_warcs(connection, new_task, open_works(connection, call.crawl, call.recipes))
+    claimed = claim_warcs(connection, new_task, open_works(connection, call.crawl, call.recipes, call.kinds))
     if claimed is None:
         raise _no_work(connection, call)
     work, paths = claimed
+    packet = choices(connection, [task_id]).get(task_id) if work.kind == "packets" else None
+    merge = of_tasks(connection, [task_id]).get(task_id) if work.kind == "merge" else None
     return Task(
-        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **work.of_task, warcs=paths,
-        block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
+        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **work.of_task, warcs=paths, packet=packet,
+        merge=merge, block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
         due_block=new_task.expires_block, seal=new_task.seal,
     )  # fmt: skip
 

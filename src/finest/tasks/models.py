@@ -7,9 +7,13 @@ shares. No request names its sender: the signature says who it is (finest.chain.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from finest.dataset.merge_inputs import MergeLease
+from finest.dataset.page_choice import PageChoice
+from finest.formatting import counted
 
 DAY_BLOCKS = 7200
 """The number of 12 s blocks in a day."""
@@ -26,8 +30,12 @@ EvidencePlace = Annotated[
 ]
 """A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-WorkKind = Literal["crawl", "language", "refinement"]
-"""Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe."""
+WorkKind = Literal["crawl", "language", "refinement", "packets", "merge"]
+"""Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe; pages
+of a crawl that its index chose, in packets; accepted datasets of a crawl, which become one."""
+WORK_KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
+FIRST_KINDS: tuple[WorkKind, ...] = ("crawl", "language", "refinement")
+"""Kinds that miners do whose requests name none, as those of earlier versions."""
 MAX_PRICE = 10.0
 """The highest price of a verified token. Validators take a higher one for this, so a server cannot give one miner the
 whole pay of a subnet with one small task."""
@@ -90,6 +98,10 @@ class LeaseRequest(Body):
         default=[], max_length=MAX_RECIPES,
         description="Hashes of the recipes that the miner can use. Work that asks for another one is not leased to it.",
     )  # fmt: skip
+    kinds: list[WorkKind] = Field(
+        default=list(FIRST_KINDS), max_length=16,
+        description="Kinds of work that the miner can do. Work of another kind is not leased to it.",
+    )  # fmt: skip
 
 
 class FinishRequest(Body):
@@ -145,7 +157,16 @@ class Task(BaseModel):
     recipe: str | None = Field(default=None, description="Name of the recipe that the work asks for; null for any.")
     recipe_hash: str | None = Field(default=None, description="Hash of that recipe.")
     price: float = Field(default=1.0, description="Multiple of the usual pay of a verified token.")
-    warcs: list[str] = Field(description="Paths under data.commoncrawl.org, crawl-data/...")
+    warcs: list[str] = Field(
+        description="Paths under data.commoncrawl.org, crawl-data/...; of a packet or merge its name, "
+        "packets/CRAWL/ROOT or merges/CRAWL/ROOT."
+    )
+    packet: PageChoice | None = Field(
+        default=None,
+        description="The only pages that the task is of: their number, the root over them, and what chose them. "
+        "/v1/packets/ROOT lists them. Null for whole WARCs.",
+    )
+    merge: MergeLease | None = Field(default=None, description="The datasets to merge, of work of this kind.")
     block: int = Field(description="The chain's block at the time of the answer.")
     leased_block: int = Field(
         description="The newest block that the server had read from the chain when it leased the task."
@@ -169,9 +190,16 @@ class Task(BaseModel):
     revealed_block: int | None = None
     scores: list[Score] = Field(default=[], description="The latest score of each validator.")
 
+    @property
+    def contents(self) -> str:
+        """Its WARCs, pages or datasets, counted for a person."""
+        if self.merge:
+            return counted(len(self.merge.inputs), "dataset")
+        return counted(self.packet.pages, "page") if self.packet else counted(len(self.warcs), "WARC")
+
 
 class ReferenceRecipe(BaseModel):
-    """An entry of the list of reference recipes."""
+    """An entry of the list of recipes that tasks ask for."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -181,13 +209,18 @@ class ReferenceRecipe(BaseModel):
     language: str = Field(
         default="eng_Latn", pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$", description="The language of its tasks."
     )
-    since_block: int = Field(ge=0, description="Tasks that were leased from this block on ask for it.")
+    since_block: int | None = Field(
+        default=None, ge=0,
+        description="Tasks of work that names no recipe, leased from this block on, have it as their reference; null "
+        "if only work that names it asks for it.",
+    )  # fmt: skip
 
 
 class RecipeList(BaseModel):
-    """The list of reference recipes, oldest entry first; nothing in it is ever changed or removed."""
+    """The list of recipes that tasks ask for, oldest entry first; nothing in it is ever changed or removed."""
 
-    recipes: list[ReferenceRecipe]
+    recipes: list[ReferenceRecipe] = Field(description="References, each with the block from which it is one.")
+    others: list[ReferenceRecipe] = Field(default=[], description="Recipes that only work that names them asks for.")
 
 
 class TaskPage(BaseModel):

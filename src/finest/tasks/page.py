@@ -160,9 +160,10 @@ def _crawl(one: CrawlStatistics) -> CrawlRow:
 
 
 def _about(one: CrawlStatistics) -> str:
-    asked = {"crawl": "", "language": f"{one.language}, recipe {one.recipe}", "refinement": f"recipe {one.recipe}"}
+    recipe = f"recipe {one.recipe}" if one.recipe else ""
+    what = {"packets": "packets of pages", "merge": "merges of accepted datasets"}.get(one.kind, "")
     price = "" if one.price == 1 else f"price {one.price:g}"
-    return _text(", ".join(filter(None, (asked[one.kind], price))))
+    return _text(", ".join(filter(None, (what, one.language, recipe, price))))
 
 
 def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from finest.dataset.page_choice import PageChoice
+from finest.tasks import merges
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, verdict_seals, warcs
-from finest.tasks.work import FIELDS_OF_TASK
+from finest.tasks.tables import (
+    FINISHED,
+    REVEALED,
+    claims,
+    crawls,
+    miners,
+    packets,
+    recipes,
+    scores,
+    tasks,
+    verdict_seals,
+    warcs,
+)
+from finest.tasks.work import ASKS_FOR, FIELDS_OF_TASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +38,15 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_300, 370, 3
-"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
-characters."""
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES, _INPUT_BYTES = 1_300, 370, 3, 160
+"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path and of a dataset to
+merge apart from the characters of the path and the dataset's place."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
     sa.select(tasks, miners.c.hotkey, *FIELDS_OF_TASK)
     .join(miners, miners.c.id == tasks.c.miner_id)
     .join(crawls, crawls.c.id == tasks.c.crawl_id)
+    .outerjoin(recipes, ASKS_FOR)
 )
 _ONE = _NAMED.where(tasks.c.id == bindparam("task_id"))
 _BY_COMMITMENT = _NAMED.where(miners.c.hotkey == bindparam("hotkey"), tasks.c.commitment == bindparam("line"), FINISHED)
@@ -53,6 +69,15 @@ _SCORES = (
     .where(scores.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(scores.c.task_id, scores.c.validator)
 )
+
+_CHOICES = (
+    sa.select(claims.c.task_id, packets.c.root, packets.c.pages, crawls.c.pages_where)
+    .join(packets, packets.c.warc_id == claims.c.warc_id)
+    .join(warcs, warcs.c.id == claims.c.warc_id)
+    .join(crawls, crawls.c.id == warcs.c.crawl_id)
+    .where(claims.c.task_id.in_(bindparam("task_ids", expanding=True)))
+)
+_PACKET = sa.select(packets.c.packet).where(packets.c.root == bindparam("root")).limit(1)
 
 
 def is_id(text: str) -> bool:
@@ -128,12 +153,15 @@ def _json_bytes(task: Task) -> int:
     """Upper bound for the task's JSON without notes; every other field has a maximum length."""
     paths = sum(len(path) + _PATH_BYTES for path in task.warcs)
     places = sum(len(score.evidence or "") for score in task.scores)
+    places += sum(len(one.place) + _INPUT_BYTES for one in task.merge.inputs) if task.merge else 0
     return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores) + places
 
 
 def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True) -> list[Task]:
     named = {"task_ids": [row.id for row in rows]}
     paths, verdicts = defaultdict(list), defaultdict(list)
+    of_packets = choices(connection, [row.id for row in rows if row.kind == "packets"])
+    of_merges = merges.of_tasks(connection, [row.id for row in rows if row.kind == "merge"])
     for path in connection.execute(_PATHS, named) if rows else ():
         paths[path.task_id].append(path.path)
     finished = any(row.state == "finished" for row in rows)
@@ -142,10 +170,26 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
         verdicts[score["task_id"]].append(Score.model_validate(fields))
     return [
         Task.model_validate(
-            dict(row._mapping) | {"warcs": paths[row.id], "scores": _newest(verdicts[row.id]), "block": block}
+            dict(row._mapping)
+            | {"warcs": paths[row.id], "packet": of_packets.get(row.id), "merge": of_merges.get(row.id)}
+            | {"scores": _newest(verdicts[row.id]), "block": block}
         )
         for row in rows
     ]
+
+
+def choices(connection: sa.Connection, task_ids: Sequence[str]) -> dict[str, PageChoice]:
+    """The pages of tasks that are packets, by task: their number, the root over them, and what chose them."""
+    rows = connection.execute(_CHOICES, {"task_ids": task_ids}).all() if task_ids else ()
+    return {row.task_id: PageChoice(where=row.pages_where, root=row.root, pages=row.pages) for row in rows}
+
+
+def packet(connection: sa.Connection, root: str) -> bytes:
+    """The JSON of the packet with this root; raises Problem(not-found)."""
+    found = connection.execute(_PACKET, {"root": root}).scalar()
+    if found is None:
+        raise Problem("not-found", "no packet has this root")
+    return zlib.decompress(found)
 
 
 def _newest(scores: list[Score]) -> list[Score]:

@@ -1,4 +1,4 @@
-"""The reference recipe of a task: the one that the task server's list has in force when the task is leased.
+"""The recipes of the task server's list, and the reference of a task: the one in force when the task is leased.
 
 Without such a list, or before its first entry, it is `fineweb`. A validator and a miner keep the recipes of the list in
 their cache (`finest.contest.named`); an audit reads them there and never from a network. A dataset of such a recipe is
@@ -27,12 +27,12 @@ LANGUAGE = "eng_Latn"
 
 
 class Listed(Protocol):
-    """An entry of a list of reference recipes."""
+    """An entry of a list of recipes that tasks ask for."""
 
     @property
     def language(self) -> str: ...
     @property
-    def since_block(self) -> int: ...
+    def since_block(self) -> int | None: ...
 
 
 _L = TypeVar("_L", bound=Listed)
@@ -40,8 +40,9 @@ _L = TypeVar("_L", bound=Listed)
 
 def in_force(known: Iterable[_L], block: int, language: str) -> _L | None:
     """Return the reference of a language at a block; None if the list has none, and `fineweb` is the reference."""
-    begun = [one for one in known if one.language == language and one.since_block <= block]
-    return max(begun, key=lambda one: one.since_block, default=None)
+    since = [(one.since_block, one) for one in known if one.language == language and one.since_block is not None]
+    begun = [(first, one) for first, one in since if first <= block]
+    return max(begun, key=lambda pair: pair[0], default=(0, None))[1]
 
 
 class Named(NamedTuple):
@@ -51,7 +52,8 @@ class Named(NamedTuple):
     place: str
     """Folder below `recipes` in the cache, or the name of a shipped recipe."""
     language: str
-    since_block: int
+    since_block: int | None
+    """None if only work that names the recipe asks for it."""
 
 
 def named_file(cache: Path) -> Path:

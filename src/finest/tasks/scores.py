@@ -19,12 +19,13 @@ from finest.tasks.tables import (
     claims,
     crawls,
     miners,
+    recipes,
     scores,
     tasks,
     verdict_seals,
     warcs,
 )
-from finest.tasks.work import IN_ORDER
+from finest.tasks.work import ASKS_FOR, IN_ORDER
 
 _LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
 """Two validators that report at the same moment count each other's verdict. SQLite has one writer at a time anyway."""
@@ -179,9 +180,10 @@ def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
     a, b = free.subquery("free"), held.subquery("held")
     rows = connection.execute(
         sa.select(
-            crawls.c.name, crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.price, crawls.c.warcs,
-            sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
+            crawls.c.name, crawls.c.kind, crawls.c.language, recipes.c.name.label("recipe"), crawls.c.price,
+            crawls.c.warcs, sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
         )
+        .outerjoin(recipes, ASKS_FOR)
         .outerjoin(a, a.c.crawl_id == crawls.c.id)
         .outerjoin(b, b.c.crawl_id == crawls.c.id)
         .order_by(*IN_ORDER)

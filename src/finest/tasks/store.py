@@ -19,6 +19,7 @@ from finest.tasks import (
     imports,
     lease_expiry,
     leases,
+    merges,
     outages,
     queries,
     recipes,
@@ -30,6 +31,7 @@ from finest.tasks.accepted import AcceptedTask, accepted_tasks
 from finest.tasks.assignment import UNDRAWN
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
+    FIRST_KINDS,
     CrawlStatistics,
     Leader,
     LogPage,
@@ -43,14 +45,17 @@ from finest.tasks.models import (
     WarcPage,
 )
 from finest.tasks.tables import nonces, rules, warcs
-from finest.tasks.work import add_work, set_price
+from finest.tasks.work import add_work, has_work, set_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from finest.chain.payload import Anchor
+    from finest.dataset.index import IndexEntry
     from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
+    from finest.tasks.models import WorkKind
+    from finest.tasks.recipes import AskedRecipe
     from finest.tasks.work import NewWork
 
 BATCH = 10_000
@@ -92,19 +97,21 @@ class Store:
 
     def lease(
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
-        besides: str | None = None, coldkey: str | None = None, recipes: Sequence[str] = (), beacon: Beacon = UNDRAWN,
+        besides: str | None = None, coldkey: str | None = None, recipes: Sequence[str] = (),
+        kinds: Sequence[WorkKind] = FIRST_KINDS, beacon: Beacon = UNDRAWN,
     ) -> Task:  # fmt: skip
         """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
         `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
         task records `seen_block`, so no commitment for it can be older, however wrong the estimate is. The hotkeys of
-        one `coldkey` share a limit of open leases. `recipes` are the hashes of the recipes that the miner can use.
-        `beacon` decides which WARCs the lease gets.
+        one `coldkey` share a limit of open leases. `recipes` are the hashes of the recipes that the miner can use, and
+        `kinds` the kinds of work that it can do. `beacon` decides which WARCs the lease gets.
         """
         self._expire_for_block(block)
         seen_block = block if seen_block is None else seen_block
         call = leases.LeaseCall(
-            hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes), self._canaries, beacon
+            hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes), tuple(kinds), self._canaries,
+            beacon,
         )  # fmt: skip
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
@@ -198,11 +205,11 @@ class Store:
             pass
 
     def recipes(self) -> list[ReferenceRecipe]:
-        """The list of reference recipes, oldest entry first."""
+        """The list of recipes that tasks ask for, oldest entry first."""
         return self._database.read(recipes.listed)
 
     def add_recipe(self, recipe: ReferenceRecipe) -> bool:
-        """Add an entry to the list of reference recipes; returns False if it is there already."""
+        """Add a reference to the list of recipes; returns False if it is there already."""
         return self._database.write(lambda connection: recipes.add(connection, recipe))
 
     def leaderboard(self, limit: int) -> list[Leader]:
@@ -223,6 +230,10 @@ class Store:
     def warcs_of(self, crawl: str, after: int, limit: int) -> WarcPage:
         """Up to `limit` paths of the list of a crawl or other work, those that follow the first `after` ones."""
         return self._database.read(lambda connection: imports.page(connection, crawl, after, limit))
+
+    def packet(self, root: str) -> bytes:
+        """The JSON of the packet (finest.dataset.packet.Packet) with this root."""
+        return self._database.read(lambda connection: queries.packet(connection, root))
 
     def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
         """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
@@ -257,8 +268,18 @@ class Store:
         return added
 
     def add_work(self, work: NewWork, price: float) -> int:
-        """Add work on an imported crawl, or set its price if it is there; returns how many WARCs are new."""
+        """Add work on a crawl, or set its price if it is there; returns how many WARCs or packets are new."""
         return self._database.write(lambda connection: add_work(connection, work, price))
+
+    def add_merges(
+        self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float
+    ) -> int:  # fmt: skip
+        """Add merges of `size` datasets of an index that are in none yet, and set the price; returns how many."""
+        return self._database.write(lambda connection: merges.add(connection, crawl, recipe, entries, size, price))
+
+    def has_work(self, name: str) -> bool:
+        """Whether there is a work of this name."""
+        return self._database.read(lambda connection: has_work(connection, name))
 
     def set_price(self, name: str, price: float) -> None:
         """Set the price of a crawl or other work for new leases; raises UsageError if there is no such work."""

@@ -1,11 +1,14 @@
 """Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
-                                     ├--< scores       events, nonces, rules, recipes
-                                     └--< verdict_seals
+     └-- recipes                     ├--< scores       events, nonces, rules
+                    ├-- packets      └--< verdict_seals
+                    └-- merges
 
 A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
-language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`.
+language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`. If the work is some
+pages of a crawl, such a row is a packet of them, whose path is the packet's name; if the work is to merge datasets, it
+is some of them.
 
 A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
 are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
@@ -23,6 +26,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -67,9 +71,9 @@ crawls = Table(
     Column("kind", String(16), nullable=False, server_default=text("'crawl'")),
     Column("crawl", String(64)),  # whose WARCs these are; NULL if `name` says so
     Column("language", String(16)),
-    Column("recipe", String(64)),
-    Column("recipe_hash", String(64)),
     Column("price", Float(53), nullable=False, server_default=text("1.0")),  # for new leases
+    Column("pages_where", Text),  # the expression that chose the pages of packets
+    Column("recipe_id", ForeignKey("recipes.id")),  # that its tasks ask for; NULL for any
 )
 
 warcs = Table(
@@ -88,6 +92,23 @@ Index("uq_warcs_place", warcs.c.crawl_id, warcs.c.place, unique=True)
 OPEN = text("open")
 """Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
 Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.place, postgresql_where=OPEN, sqlite_where=OPEN)
+
+packets = Table(
+    "packets",
+    metadata,
+    Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
+    Column("root", String(64), nullable=False),  # over its pages (finest.dataset.chosen)
+    Column("pages", Integer, nullable=False),
+    Column("packet", LargeBinary, nullable=False),  # JSON of finest.dataset.packet.Packet, compressed by zlib
+)
+Index("ix_packets_root", packets.c.root)
+
+merges = Table(
+    "merges",
+    metadata,
+    Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
+    Column("lease", JSON, nullable=False),  # finest.dataset.merge_inputs.MergeLease
+)
 
 miners = Table(
     "miners",
@@ -208,7 +229,7 @@ recipes = Table(
     Column("recipe_hash", String(64), nullable=False),
     Column("source", String(160), nullable=False),  # REPO@REVISION, or a shipped recipe's name
     Column("language", String(16), nullable=False),
-    Column("since_block", BigInteger, nullable=False),
+    Column("since_block", BigInteger),  # from which it is the reference; NULL if only work that names it asks for it
 )
 
 # Unlogged on PostgreSQL: a crash of the database loses the nonces of the last seconds, which no answer depends on.

@@ -6,10 +6,11 @@ timing       the commitment was made between the start and the end of the lease
 revision     the pinned revision exists
 manifest     it is readable and consistent, and matches the Hub's sha256s and the schema
 size         no more pages than such WARCs can hold
-sources      its sources are WARCs of the task
+sources      its sources are WARCs of the task, or those of the packet's pages
 layout       no more files and row groups than its rows and bytes explain
 tokens       its rows state as many tokens as the manifest, and no row fewer than none
 root         the root over its rows equals the manifest's and matches the line's
+pages        it has a verdict on each page of the task's packet and on no other, and no row of another page
 selection    the dataset of a task has all rows; every row of a selection audited without a task satisfies its rules
 recipe       the one that the task asks for, if any; else whether this version has it, which passes in either case
 models       the quality models that the recipe names can be fetched (finest.validator.scored)
@@ -21,13 +22,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import Commitment, decode
+from finest.dataset.chosen import check_chosen
 from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.tasks.reference import named_recipes
+from finest.validator.merge import check_inputs
 from finest.validator.models import MAX_WORDS, Check, Declared
+from finest.validator.packet import PacketPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
+    from finest.dataset.page_choice import PageChoice
     from finest.validator.context import AuditContext
     from finest.validator.models import Assignment, Outcome, Subject, Submission
 
@@ -53,21 +58,32 @@ def check_assignment(subject: Subject) -> Iterator[Check]:
         yield _check_timing(submission, task)
 
 
-def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cache: Path) -> Iterator[Check]:
-    """Run the checks of the published dataset that need only its manifest, file footers and two columns."""
+def check_dataset(
+    dataset: Dataset, subject: Subject, recipe: Recipe | None, context: AuditContext
+) -> Iterator[Check]:  # fmt: skip
+    """Run the checks of the published dataset that need only its manifest, file footers and a few columns.
+
+    Puts the pages of a packet into `context`, once the dataset is known to answer them.
+    """
     manifest = dataset.manifest
-    most = MAX_PAGES_A_WARC * len(subject.task.warcs)
+    packet, warcs = subject.task.packet, len(subject.task.warcs)
+    most = MAX_PAGES_A_WARC * warcs
     few = max(manifest.pages, manifest.rows) <= most
-    yield _check("size", few, f"{manifest.pages} pages of {len(subject.task.warcs)} WARCs, at most {most} are read")
-    yield _check_sources(dataset, subject.task.warcs)
+    yield _check("size", few, f"{manifest.pages} pages of {warcs} WARCs, at most {most} are read")
+    if packet is None:
+        yield _check_sources(dataset, subject.task.warcs, warcs)
     yield _check_layout(dataset)
     yield _check_tokens(dataset)
     yield _check_root(dataset, subject.submission)
-    if manifest.chosen is not None:
-        words = f"only pages with {manifest.chosen.where}, and the task is of whole WARCs"
-        yield _check("pages", False, words[:MAX_WORDS])
+    if packet is not None:
+        pages, check = _check_pages(dataset, packet)
+        yield check
+        context.packet = PacketPages(pages, context.warcs)
+        yield _check_sources(dataset, context.packet.names, packet.pages)
+    elif manifest.chosen is not None:
+        yield _check("pages", False, f"only pages with {manifest.chosen.where}, and the task is of whole WARCs")
     if manifest.selections:
-        yield _check_selection(dataset, subject, cache)
+        yield _check_selection(dataset, subject, context.cache)
     yield from _check_asked_recipe(manifest, recipe, subject.task.recipe_hash)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
@@ -77,16 +93,46 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cac
     yield Check(name="recipe", outcome="pass", detail=detail[:MAX_WORDS])
 
 
-def _check_sources(dataset: Dataset, warcs: Sequence[str]) -> Check:
-    """Check that all sources are WARCs of the task; files with more sources than the task has are not read."""
+def check_merged(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
+    """Run the checks of a merged dataset that need only its manifest, file footers and a few columns."""
+    manifest, merge = dataset.manifest, subject.task.merge
+    assert merge is not None
+    most = sum(one.rows for one in merge.inputs)
+    yield _check("size", manifest.rows <= most, f"{manifest.rows} rows, the datasets to merge have {most}")
+    yield check_inputs(dataset, merge)
+    yield _check("selection", not manifest.selections, "the task wants all rows, this is a selection of them")
+    yield _check_layout(dataset)
+    yield _check_tokens(dataset)
+    yield _check_root(dataset, subject.submission)
+    asked = subject.task.recipe_hash
+    yield _check("recipe", manifest.recipe_hash == asked, f"the task is of recipe {(asked or '')[:12]}")
+    if recipe is None:
+        yield _check("recipe", None, "this version does not have the recipe of the datasets")
+
+
+def _check_sources(dataset: Dataset, warcs: Sequence[str], most: int) -> Check:
+    """Check that all sources are WARCs of the task; files with more sources than the task can have are not read."""
     count = dataset.manifest.source_totals.sources
-    if dataset.manifest.source_files and count > len(warcs):
-        return _check("sources", False, f"{count} sources, and the task has {len(warcs)} WARCs")
+    if dataset.manifest.source_files and count > most:
+        return _check("sources", False, f"{count} sources, and the task has {most} at most")
     try:
         strange = sorted({source.name for source in dataset.sources()} - set(warcs))
     except VerifyError as error:
         return _check("sources", False, str(error))
     return _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
+
+
+def _check_pages(dataset: Dataset, packet: PageChoice) -> tuple[list[tuple[str, int, int]], Check]:
+    """Check that the dataset answers the pages of the packet, all of them and no others; returns them."""
+    chosen = dataset.manifest.chosen
+    if chosen != packet:
+        stated = f"{chosen.pages} pages with root {chosen.root}, chosen by {chosen.where}" if chosen else "whole WARCs"
+        words = f"the task is of {packet.pages} pages with root {packet.root}, the dataset is of {stated}"
+        return [], _check("pages", False, words)
+    try:
+        return check_chosen(dataset), Check(name="pages", outcome="pass")
+    except VerifyError as error:
+        return [], _check("pages", False, str(error))
 
 
 def _check_asked_recipe(manifest: Manifest, recipe: Recipe | None, asked: str | None) -> Iterator[Check]:

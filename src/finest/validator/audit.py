@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from finest.tasks.reference import reference_at
 from finest.validator.admission import (
     check_assignment,
     check_dataset,
+    check_merged,
     declared,
     known_recipes,
     open_submission,
@@ -28,6 +30,7 @@ from finest.validator.completeness import check_windows
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import conclude
 from finest.validator.languages import recipes_for
+from finest.validator.merge import MergedRows, check_compared, check_duplicates
 from finest.validator.models import (
     MAX_WORDS,
     Check,
@@ -47,6 +50,7 @@ from finest.validator.uncontaminated import check_index
 from finest.validator.uniqueness import check_unique
 
 if TYPE_CHECKING:
+    from finest.dataset.merge_inputs import MergeLease
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
     from finest.validator.context import AuditContext
@@ -125,11 +129,31 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
         known = recipes_for(subject.task, dataset.manifest, context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
         draft.declared = declared(dataset.manifest, recipe)
-        draft.admit(check_dataset(dataset, subject, recipe, context.cache))
+        if subject.task.merge is not None:
+            _audit_merge(dataset, recipe, subject, subject.task.merge, plan, context, draft)
+            return
+        draft.admit(check_dataset(dataset, subject, recipe, context))
         draft.admit([check_models(dataset.manifest, context, known.get(dataset.manifest.recipe_hash))])
         draft.admit(check_index(dataset.manifest, context))
         context.budget.check()
         _judge(dataset, recipe, subject, plan, context, draft)
+
+
+def _audit_merge(
+    dataset: Dataset, recipe: Recipe | None, subject: Subject, merge: MergeLease, plan: Plan, context: AuditContext,
+    draft: _Draft,
+) -> None:  # fmt: skip
+    draft.admit(check_merged(dataset, subject, recipe))
+    assert recipe is not None  # else the check of the recipe gave no evidence
+    context.say(f"Comparing {counted(dataset.manifest.rows, 'row')} with those of {len(merge.inputs)} datasets")
+    with closing(MergedRows(dataset, merge, recipe, context)) as rows:
+        draft.admit(rows.checks())
+        draft.rows = rows.rows(subject.seed, plan.rows)
+        draft.windows = rows.windows(subject.seed, plan.rows)
+    draft.admit([check_compared(draft.windows)])
+    context.say("Looking for duplicates")
+    draft.uniqueness, _ = check_unique(dataset, recipe, subject.seed, plan.unique_rows, context)
+    draft.admit([check_duplicates(draft.uniqueness)])
 
 
 def _judge(
@@ -139,7 +163,9 @@ def _judge(
     draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, context)
     _end_if_decided(draft, plan)
     reference = recipe or reference_at(context.cache, subject.task.leased_block)
-    context.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
+    packet = subject.task.packet
+    of = counted(packet.pages, "page") if packet else counted(len(subject.task.warcs), "WARC")
+    context.say(f"Judging {plan.windows} windows of {of}")
     draft.windows = check_windows(dataset, reference, subject.seed, plan, context, known=recipe is not None)
     _end_if_decided(draft, plan)
     context.say("Looking for duplicates")

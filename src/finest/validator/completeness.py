@@ -1,7 +1,9 @@
 """Completeness: whether the dataset has all pages of its WARCs that the recipe keeps.
 
 The audit judges the pages of windows again. Windows begin at random bytes of the assigned WARCs, independently of the
-miner's rows. Each page that the recipe keeps must be a row of the dataset or a duplicate of one: in the second case,
+miner's rows. In a packet they begin at random pages: that each page has a verdict follows from the packet's root, and
+the windows show whether the verdicts are true. Each page that the recipe keeps must be a row of the dataset or a
+duplicate of one: in the second case,
 the dataset's verdict names the kept row, and recomputed MinHash signatures must agree. If the dataset is a selection, a
 page may also be left out: then the recomputed row must not satisfy the rule. For an unknown recipe the
 reference recipe is used instead; the pages that it keeps measure how much of the work was done.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from finest.dataset.places import Place
@@ -23,12 +26,13 @@ from finest.validator.witness import DatasetPages, Kept, Key
 from finest.warc.slices import Layout, Slice, read_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
     from finest.validator.context import AuditContext
     from finest.validator.models import Plan
+    from finest.validator.packet import PacketPages
     from finest.warc.slices import Record
     from finest.warc.source import Source
 
@@ -55,8 +59,12 @@ def check_windows(
     """
     seen: set[Key] = set()
     windows = []
-    for source, offset in place_windows(context.warcs.sources(), seed, plan.windows):
-        windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, context))
+    if context.packet is None:
+        for source, offset in place_windows(context.warcs.sources(), seed, plan.windows):
+            windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, context))
+    else:
+        for name, slice_ in context.packet.drawn(seed, plan.windows):
+            windows.append(judge_pages(context.packet, name, slice_, recipe, plan.window_pages, seen, context))
     holdings = DatasetPages(dataset, recipe, context, known=known)
     found = holdings.find([page for window in windows for page in window.kept])
     return [_finding(window, found) for window in windows]
@@ -87,15 +95,33 @@ def judge_window(
         window.detail = "its records are not compressed one by one"
         return window
     slice_ = Slice(0, 0, offset, source.size_bytes)
+    return _filled(window, recipe, seen, context, lambda: read_slice(
+        source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=context.warcs.policy
+    ))  # fmt: skip
+
+
+def judge_pages(
+    packet: PacketPages, name: str, slice_: Slice, recipe: Recipe, pages: int, seen: set[Key], context: AuditContext
+) -> Window:  # fmt: skip
+    """Judge up to `pages` pages of a packet in a range of a source; see `judge_window`."""
+    policy, limit = context.warcs.policy, max_record_bytes(recipe)
+    return _filled(
+        Window(name, slice_.start), recipe, seen, context,
+        lambda: islice(packet.records(context.warcs.source(name), slice_, limit, policy), pages),
+    )  # fmt: skip
+
+
+def _filled(
+    window: Window, recipe: Recipe, seen: set[Key], context: AuditContext, read: Callable[[], Iterable[Record]]
+) -> Window:  # fmt: skip
+    """Judge the records that `read` returns; if they cannot be read, the window gives no evidence."""
     kept = []
     at_place: Counter[Place] = Counter()
     try:
-        for record in read_slice(
-            source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=context.warcs.policy
-        ):
+        for record in read():
             context.budget.check()
             window.pages += 1
-            place = Place(source.name, record.offset, record.id)
+            place = Place(window.source, record.offset, record.id)
             key = Key(place, at_place[place])
             at_place[place] += 1
             if key not in seen:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from finest.errors import ChainError, HubError, RecipeError, RunError, SourceError
 from finest.validator.budget import Budget
-from finest.warc.source import CommonCrawl, Source, inspect, name_sources, resolve
+from finest.warc.source import CommonCrawl, Source, common_crawl_path, inspect, name_sources, resolve
 from finest.warc.stream import RetryPolicy
 
 if TYPE_CHECKING:
     from finest.validator.fingerprints import FingerprintIndex
+    from finest.validator.packet import PacketPages
 
 VALIDATOR_ERRORS = (HubError, SourceError, RecipeError, RunError, ChainError)
 """Errors on the validator's side, which are no evidence against the miner."""
@@ -36,21 +37,34 @@ class AuditContext:
     index: FingerprintIndex | None = None
     budget: Budget = field(default_factory=Budget)
     say: Callable[[str], None] = lambda _: None
+    packet: PacketPages | None = None
+    """The only pages that the task is of, once the dataset has shown that it answers them; None for whole WARCs."""
 
 
 class Warcs:
     """The assigned WARCs by their names in the rows; each is opened at its first use."""
 
-    def __init__(self, locations: Mapping[str, str], policy: RetryPolicy = SOURCE_RETRY) -> None:
-        self._locations, self.policy = dict(locations), policy
+    def __init__(
+        self, locations: Mapping[str, str], policy: RetryPolicy = SOURCE_RETRY, common_crawl: CommonCrawl | None = None
+    ) -> None:  # fmt: skip
+        self._locations, self.policy, self._common_crawl = dict(locations), policy, common_crawl
         self._sources: dict[str, Source] = {}
         self._unreadable = 0
 
     @classmethod
     def of(cls, specs: Sequence[str], common_crawl: CommonCrawl) -> Warcs:
         """Build the WARCs that `specs` resolve to (`finest.warc.resolve`); raises SourceError."""
-        locations = resolve(specs, common_crawl)
-        return cls(dict(zip(name_sources(locations), locations, strict=True)))
+        locations = resolve(specs, common_crawl) if specs else []
+        return cls(dict(zip(name_sources(locations), locations, strict=True)), common_crawl=common_crawl)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Add files of Common Crawl by their names in the rows; raises SourceError for any other name."""
+        for name in names:
+            path = common_crawl_path(name)
+            if name not in self._locations:
+                if path is None or self._common_crawl is None:
+                    raise SourceError(f"{name[:200]!r} is not a file of Common Crawl")
+                self._locations[name] = f"{self._common_crawl.base}/{path}"
 
     @property
     def names(self) -> tuple[str, ...]:

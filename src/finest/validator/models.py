@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from finest.dataset.merge_inputs import MergeLease
+from finest.dataset.page_choice import PageChoice
 from finest.validator.score import Measured, Score
 
 Outcome = Literal["pass", "fail", "no_evidence"]
@@ -69,12 +71,16 @@ class Assignment(_Model):
     """The recipe that the task asks for; None for any."""
     price: float = Field(default=1.0, ge=0)
     """Multiple of the usual pay of a verified token."""
+    packet: PageChoice | None = None
+    """The only pages that the task is of; None for whole WARCs."""
+    merge: MergeLease | None = None
+    """The datasets that the task is to merge."""
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the fields of special work where they say nothing, so that earlier signatures still hold."""
         data: dict[str, Any] = handler(self)
-        usual = {"language": None, "recipe_hash": None, "price": 1.0}
+        usual = {"language": None, "recipe_hash": None, "price": 1.0, "packet": None, "merge": None}
         return {name: value for name, value in data.items() if name not in usual or value != usual[name]}
 
 

@@ -43,7 +43,8 @@ def assignment_of(task: Task) -> Assignment:
         warcs=tuple(COMMON_CRAWL + path for path in task.warcs), id=task.id, hotkey=task.hotkey,
         state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
         expires_block=task.expires_block, due_block=task.due_block, closed_block=task.closed_block,
-        language=task.language, recipe_hash=task.recipe_hash, price=capped(task.price),
+        language=task.language, recipe_hash=task.recipe_hash, price=capped(task.price), packet=task.packet,
+        merge=task.merge,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from finest.validator.evidence import with_quality, without_quality
 from finest.validator.languages import is_in_language, reference_for
 from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess
-from finest.validator.quality.record import neutral, recorded
+from finest.validator.quality.record import merged, neutral, recorded
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
@@ -31,19 +31,21 @@ def measure_quality(
 ) -> Evidence:
     """Return the evidence of a passed audit with quality figures and score, or with the reason why they are missing.
 
-    Where there is too little text in a task's language to measure with, the quality counts as the reference's: the
+    Where there is too little text in a task's language or packet to measure with, it counts as the reference's: the
     audit has shown that the dataset's rows are those of the recipe that the task asks for. Only a language of which the
     validator's sample has no page at all gives no evidence, because nothing would bound the tokens that are claimed.
 
     Never raises an error for what the miner published or for a failing network.
     """
+    if evidence.subject.task.merge is not None:
+        return with_quality(evidence, merged(tier.number, evidence.subject.seed))
     context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:
         task = evidence.subject.task
         reference = reference_for(task, dataset.manifest, context.cache)
         found = assess(
-            dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens,
-            reference=reference,
+            dataset, context.packet or context.warcs.sources(), heldout, context.cache, evidence.subject.seed,
+            tier=tier, tokens=tokens, reference=reference,
         )  # fmt: skip
         context.budget.check()
     except VerifyError as error:
@@ -52,7 +54,7 @@ def measure_quality(
         return without_quality(evidence, "no_evidence", str(error))
     if isinstance(found, Quality):
         quality = recorded(found)
-    elif is_in_language(task) and found.kept_tokens:
+    elif (is_in_language(task) or task.packet) and found.kept_tokens:
         quality = neutral(found, tier.number, evidence.subject.seed)
     else:
         return without_quality(evidence, "no_evidence", found.reason)

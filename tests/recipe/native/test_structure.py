@@ -109,6 +109,13 @@ def test_both_paths_count_the_same_steps() -> None:
             extract(html + "</li>")
 
 
+@pytest.mark.parametrize("char", ["", "\xe9", "\u07ff", "\u0800", "\uffff", "\U00010000", "\U0010ffff"])
+def test_characters_of_every_width(char: str) -> None:
+    """The core reads a page in UTF-8, whatever the width of its characters and wherever they stand."""
+    for before in range(10):
+        assert_equal(f"<p>{'a' * before}{char}{'b' * (9 - before)}{char * 3} {LONG}")
+
+
 def test_half_a_surrogate_pair_is_an_error_on_both_paths() -> None:
     """The next page is read as ever."""
     for extract in (extract_structure, lambda html: formats_in_python(html, (False,))[0]):

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from finest.errors import TaskServerUnavailable
+from finest.dataset.merge_inputs import MergeInput, MergeLease
+from finest.dataset.page_choice import PageChoice
+from finest.errors import TaskServerError, TaskServerUnavailable
 from finest.validator.evidence import read_evidence
 from finest.validator.loop.assignment import RetryLater
 from finest.validator.loop.judge import IDLE_S, _RunningVerdict
 from finest.validator.loop.lines import Entry
 from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Evidence
+from finest.validator.subject import assignment_of
+from tests.miner.world import task
 
 from .lines import ALICE, BOB, CAROL, SOON_S, following, line, seen, settled, warc
 from .world import AGAIN_S, World, evidence
@@ -189,3 +193,32 @@ def test_who_came_first_waits_for_no_copy(world: World) -> None:
     assert judge._may_be_copy_of_running(bob, [warc(0)])
     judge._at_work[1] = _RunningVerdict(bob.block + 1)
     assert not judge._may_be_copy_of_running(bob, [warc(0)])
+
+
+def test_packets_and_merges_are_judged_without_whole_warcs(world: World) -> None:
+    """Their verdicts get no WARC; of a merge every dataset is a pinned revision on the Hub, and no file of ours."""
+    packet = PageChoice(where="true", root="ab" * 32, pages=7)
+    places = [f"alice/web@{number:040x}/tasks/t{number}" for number in range(2)]
+    inputs = [MergeInput(place=place, root=f"{number:064x}", rows=1, tokens=9) for number, place in enumerate(places)]
+    merge = MergeLease.of(inputs)
+    local = MergeLease.of([inputs[0], inputs[1].model_copy(update={"place": "/etc"})])
+    jobs = list[Any]()
+    world.verdict = lambda job: jobs.append(job) or evidence(job, "manifest", "fail")  # type: ignore[func-returns-value]
+    for number, changes in enumerate((
+        {"kind": "packets", "packet": packet, "warcs": [f"packets/CC-MAIN-2025-26/{packet.root}"]},
+        {"kind": "merge", "merge": merge, "warcs": [merge.item("CC-MAIN-2025-26")]},
+        {"kind": "merge", "merge": local, "warcs": [local.item("CC-MAIN-2025-26")]},
+    )):  # fmt: skip
+        leased = task(id=f"t{number}", **changes)
+        told = world.subject(seen(ALICE, number))[0]
+        subject = told.model_copy(update={"task": assignment_of(leased)})
+        world.found = lambda _, found=(subject, leased): found  # type: ignore[misc]
+        world.queue.add([seen(ALICE, number)])
+        if changes.get("merge") is local:
+            with pytest.raises(TaskServerError, match="'/etc' is no revision on the Hub"):
+                world.judge().next()
+        else:
+            world.judge().next()
+    assert [(job.warcs, job.heldout, job.subject.task.packet, job.subject.task.merge) for job in jobs] == [
+        ((), (), packet, None), ((), (), None, merge),
+    ]  # fmt: skip

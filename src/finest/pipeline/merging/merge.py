@@ -223,4 +223,5 @@ def _merged(
         roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),
         losses=sum_counts(manifest.losses for manifest in manifests), languages=languages,
         configurations=tuple(languages) if first.configurations else (),
+        merged=tuple(manifest.root for manifest in manifests),
     )  # fmt: skip

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from finest.errors import SourceError, UsageError
 from finest.formatting import byte_size, counted, duration, share
 from finest.pipeline.ledger import Ledger
@@ -21,6 +23,7 @@ from finest.where import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from finest.dataset.packet import Packet
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.warc.source import CommonCrawl, Shard, Source
@@ -119,27 +122,67 @@ def choose_pages(options: RunOptions, progress: Progress) -> tuple[Sources, Chos
     """Return the WARCs that hold a chosen page, and the pages; raises as `pick`, and UsageError with a limit."""
     where = options.pages_where
     assert where is not None
-    if options.limit is not None:
-        raise UsageError("--limit takes the first pages of each file, and --pages-where others; use one of them")
+    _check_no_limit(options)
     part = " ".join([*options.specs, *([str(options.shard)] if options.shard else [])])
-    if (kept := _kept(options, part)) is not None:
+    if (kept := _kept(options, part, where)) is not None:
         return kept
     picked = pick(options.specs, where, options.common_crawl, options.shard, progress.say)
     progress.say(picked.saving(options.requests_per_s))
     if warning := picked.warning():
         progress.say(f"Warning: {warning}")
-    locations = [f"{options.common_crawl.base}/{path}" for path in picked.files]
+    return _placed(part, where, picked.files, picked.table, options, progress)
+
+
+def packet_pages(options: RunOptions, packet: Packet, progress: Progress) -> tuple[Sources, ChosenPages]:
+    """Return the WARCs that hold the pages of a leased packet, and the pages.
+
+    Raises SourceError if a page lies beyond the end of its file, and UsageError with a limit.
+    """
+    _check_no_limit(options)
+    choice = packet.choice
+    kept = _kept(options, packet.crawl, choice.where)
+    if kept is not None and kept[1].root == choice.root:
+        return kept
+    table = PageTable.of((number, *place) for number, file in enumerate(packet.files) for place in file.pages)
+    paths = [file.path for file in packet.files]
+    sources, chosen = _placed(packet.crawl, choice.where, paths, table, options, progress)
+    if chosen.root != choice.root:
+        raise UsageError(
+            f"the files of {packet.crawl} have other names in {options.common_crawl.base} than at Common Crawl; "
+            "packets are read from Common Crawl or a mirror with its paths"
+        )
+    return sources, chosen
+
+
+def _check_no_limit(options: RunOptions) -> None:
+    if options.limit is not None:
+        raise UsageError("--limit takes the first pages of each file, and an index chose others; use one of them")
+
+
+def _placed(
+    part: str, where: str, paths: Sequence[str], table: PageTable, options: RunOptions, progress: Progress
+) -> tuple[Sources, ChosenPages]:  # fmt: skip
+    """Look at the WARCs of chosen pages; raises SourceError if a page lies beyond the end of its file."""
+    locations = [f"{options.common_crawl.base}/{path}" for path in paths]
     names = name_sources(locations)
     sources = Sources.of(_inspected(locations, names, options, progress))
-    return sources, ChosenPages(part, where, picked.table.root(names), picked.table)
+    ends = table.lines["offset"].astype(np.int64) + table.lines["length"]
+    beyond = np.flatnonzero(ends > sources.sizes[table.lines["source"]])
+    if len(beyond):
+        line = table.lines[beyond[0]]
+        raise SourceError(
+            f"{names[line['source']]}: the list of chosen pages has one at offset {line['offset']} of {line['length']} "
+            f"bytes, and the file ends at {sources.sizes[line['source']]}"
+        )
+    return sources, ChosenPages(part, where, table.root(names), table)
 
 
-def _kept(options: RunOptions, part: str) -> tuple[Sources, ChosenPages] | None:
+def _kept(options: RunOptions, part: str, where: str) -> tuple[Sources, ChosenPages] | None:
     """Return what an earlier start of the same run chose, so that nothing is asked again; None if there is none."""
     if options.restart or not (options.out / "ledger" / "run.json").exists():
         return None
     plan = Ledger.read(options.out).plan
-    if plan.chosen is None or (plan.chosen.crawl, plan.chosen.where) != (part, options.pages_where):
+    if plan.chosen is None or (plan.chosen.crawl, plan.chosen.where) != (part, where):
         return None
     return plan.sources, plan.chosen
 

@@ -62,12 +62,13 @@ class PageTable:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def offsets_of(self, slice_: Slice) -> set[int]:
-        """Return the offsets of the pages in a slice of the run."""
+    def lengths_of(self, slice_: Slice) -> dict[int, int]:
+        """Return the length of each page in a slice of the run, by its offset."""
         low, high = np.searchsorted(self.lines["source"], [slice_.source_index, slice_.source_index + 1])
         offsets = self.lines["offset"][low:high]
         first, last = np.searchsorted(offsets, [slice_.start, slice_.end])
-        return set(offsets[first:last].tolist())
+        lengths = self.lines["length"][low:high]
+        return dict(zip(offsets[first:last].tolist(), lengths[first:last].tolist(), strict=True))
 
     def groups(self) -> NDArray[Any]:
         """Return the ranges to read, as lines of source, start and end: pages that lie close together are one range."""

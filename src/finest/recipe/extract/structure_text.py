@@ -32,8 +32,8 @@ from finest.recipe.extract.structure_tags import plain_of
 from finest.recipe.extract.tags import Tag
 
 MOST_STEPS = 1 << 22
-"""Limit on the open elements that end tags are compared with, and on the bytes of TeX that MathML is made of. Pages of
-Common Crawl need up to 2,000,000."""
+"""Limit on the open elements that end tags are compared with, and on the bytes of TeX that MathML is made of. Of
+4,236 pages, the one that needs most takes 460,000, and of those made to be hard, one takes 1,035,000."""
 TOO_MANY_STEPS = f"the page takes more than {MOST_STEPS} steps"
 MOST_LISTS = 15
 """Limit on nested lists that are counted."""

@@ -75,7 +75,7 @@ def _run(state: PageState, rules: ExtractionRules, tools: Toolbox) -> Iterator[C
 
     text = other = ""
     try:
-        text, other = _texts(state.html, rules)
+        text, other = _texts(state.html, rules.engine, rules)
         if rules.second is not None:
             text = _better(state, rules, text, tools)
         text.encode()  # raises for a lone surrogate, which can be neither hashed nor written
@@ -96,8 +96,7 @@ def _run(state: PageState, rules: ExtractionRules, tools: Toolbox) -> Iterator[C
 def _better(state: PageState, rules: ExtractionRules, first: str, tools: Toolbox) -> str:
     """Return the better text of the two extractors; the state gets its engine, and the other text as `second`."""
     assert rules.second is not None
-    other = rules.model_copy(update={"engine": rules.second})
-    found = {rules.engine: first, rules.second: _texts(state.html, other)[0]}
+    found = {rules.engine: first, rules.second: _texts(state.html, rules.second, rules)[0]}
     texts = {engine: text for engine, text in found.items() if 0 < len(text) <= tools.recipe.limits.text_chars}
     if len(set(texts.values())) == 2:  # the first engine's text wins a tie, since sorting is stable
         order = sorted(texts, key=lambda engine: -tools.chooser.score(texts[engine]).raw)
@@ -108,13 +107,13 @@ def _better(state: PageState, rules: ExtractionRules, first: str, tools: Toolbox
     return found[order[0]]
 
 
-def _texts(html: str, rules: ExtractionRules) -> tuple[str, str]:
-    """Return the text, and with `both` the text in the other format."""
+def _texts(html: str, engine: Engine, rules: ExtractionRules) -> tuple[str, str]:
+    """Return the extractor's text, and with `both` the text in the other format."""
     from finest.recipe.engines import ENGINES, STRUCTURED
     from finest.recipe.extract import bounded, extract_formats
 
-    if rules.engine != STRUCTURED:
-        return bounded(ENGINES[rules.engine], html, rules.cpu_limit_s) or "", ""
+    if engine != STRUCTURED:
+        return bounded(ENGINES[engine], html, rules.cpu_limit_s) or "", ""
     markdown = rules.format == "markdown"
     text, *other = extract_formats(html, (markdown, not markdown) if rules.both else (markdown,))
     return text, other[0] if other else ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WARCS = 4
 """Number of WARCs. One holds about 15 million tokens of refined English; four are used so that the hosts of one WARC do
 not decide."""
-_CRAWL = re.compile(r"crawl-data/([^/]+)/")
+_CRAWL = re.compile(r"(?:crawl-data|packets)/([^/]+)/")
 
 
 class AssignedWarcs(Protocol):

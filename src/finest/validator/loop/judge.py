@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
+from finest.dataset.hub import is_pinned
 from finest.errors import TaskServerError
 from finest.formatting import counted, duration, showable
 from finest.validator.audit import inadmissible
@@ -141,7 +142,7 @@ class Judge:
         panel = self._panel(subject, task)
         if self._is_adopted(entry, subject, panel):
             return
-        self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
+        self._say(f"Judging {name} of {entry.hotkey}: {task.contents}")
         done = run_verdict(
             self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}")
         )
@@ -236,7 +237,13 @@ class Judge:
         view = self._chain.view()
         return draw(self._queue, entry, subject, view.block, capacity_of(stakes_of(view)))
 
-    def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
+    def _job(self, subject: Subject, items: tuple[str, ...]) -> Job:
+        """Return the job of a verdict on a task of these WARCs, of this packet, or of this merge."""
+        packet, merge = subject.task.packet, subject.task.merge
+        for one in merge.inputs if merge else ():
+            if not is_pinned(one.place):
+                raise TaskServerError(f"task {subject.task.id}: {one.place[:200]!r} is no revision on the Hub")
+        warcs = () if packet or merge else items
         for path in warcs:
             if common_crawl_path(COMMON_CRAWL + path.removeprefix(COMMON_CRAWL)) is None:
                 raise TaskServerError(f"task {subject.task.id}: {path[:200]!r} is no file of Common Crawl's")
@@ -244,7 +251,7 @@ class Judge:
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
             place=place_of(subject) or "",
-            heldout=self._heldout.pick(warcs, subject.seed, self._queue),
+            heldout=() if merge else self._heldout.pick(items, subject.seed, self._queue),
             index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
 from finest.tasks.reference import REFERENCE_RECIPE
+from finest.validator.packet import PacketPages
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
 from finest.validator.quality.tier import N_GRAMS, Tier
+from finest.validator.quality.tokens import ENGLISH
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -27,11 +29,11 @@ Progress = Callable[[str, float, str], None]
 
 
 def assess(
-    dataset: Dataset, sources: Sequence[Source], heldout_sources: Sequence[Source], cache: Path, seed: str, *,
-    tier: Tier = N_GRAMS, tokens: int | None = None, reference: Recipe | None = None,
+    dataset: Dataset, sources: Sequence[Source] | PacketPages, heldout_sources: Sequence[Source], cache: Path,
+    seed: str, *, tier: Tier = N_GRAMS, tokens: int | None = None, reference: Recipe | None = None,
     progress: Progress = lambda _step, _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
-    """Measure an open dataset, given the WARCs it was made from and some WARCs that no miner was given.
+    """Measure an open dataset, given the WARCs or packet it was made from and some WARCs that no miner was given.
 
     Without the latter, only the anchors are predicted, with a larger error. `reference` is the recipe that the dataset
     is compared with, by default `fineweb`. Held-out text is what `fineweb` keeps, with the anchors in English; if
@@ -42,8 +44,9 @@ def assess(
     fineweb = load_recipe(REFERENCE_RECIPE)
     recipe = reference or fineweb
     languages: Sequence[str | None] = recipe.language.languages if recipe.language.table else (None,)
+    vocabulary = tier.in_languages if recipe.language.table else ENGLISH
     sample = draw_sample(
-        sources, recipe, cache, seed, tokens=tokens or tier.tokens,
+        sources, recipe, cache, seed, tokens=tokens or tier.tokens, vocabulary=vocabulary,
         progress=lambda *done: progress("Drawing reference", *done),
     )  # fmt: skip
     hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}
@@ -55,9 +58,12 @@ def assess(
     fixed = [document for language in languages for document in anchors(language)]
     found = measure(
         texts, sample.reference, sample.raw, [*drawn, *fixed], seed, tier=tier, tokens=tokens,
-        progress=lambda *done: progress("Learning", *done),
+        vocabulary=vocabulary, progress=lambda *done: progress("Learning", *done),
     )  # fmt: skip
-    source_bytes = sum(source.size_bytes for source in sources)
+    if isinstance(sources, PacketPages):
+        source_bytes = sources.size_bytes
+    else:
+        source_bytes = sum(source.size_bytes for source in sources)
     return replace(found, kept_tokens=sample.kept_tokens, read_bytes=sample.read_bytes, source_bytes=source_bytes)
 
 

@@ -18,14 +18,14 @@ import struct
 import sys
 import textwrap
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from finest.atomic_files import write_whole
 from finest.validator.quality.heldout import ANCHORS
-from finest.validator.quality.tokens import END, MODEL, VOCABULARY
+from finest.validator.quality.tokens import END, ENGLISH, VOCABULARY
 
 JARGON = Path("usr/share/doc/jargon-text/jargon.txt.gz")
 AUSTEN = Path("usr/lib/R/site-library/janeaustenr/data/Rdata.rdb")
@@ -56,13 +56,13 @@ def main() -> None:
     """Build both files from the unpacked packages in the folder given on the command line."""
     folder = Path(sys.argv[1])
     prose = list(novels(folder))
-    write_whole(MODEL, tokenizer([jargon(folder), *prose[2:4], *demo()]))
+    write_whole(ENGLISH.path, tokenizer([jargon(folder), *prose[2:4], *demo()], SOURCES, LICENCE))
     write_whole(ANCHORS, anchors(jargon(folder), prose))
-    for path in (MODEL, ANCHORS):
+    for path in (ENGLISH.path, ANCHORS):
         print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name)  # noqa: T201
 
 
-def tokenizer(texts: list[str]) -> bytes:
+def tokenizer(texts: list[str], sources: Sequence[str], licence: str) -> bytes:
     """Train byte-level BPE on the texts; returns JSON with the sources, the licence and the merges in order."""
     bpe = Tokenizer(models.BPE())
     byte_level: object = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -73,7 +73,7 @@ def tokenizer(texts: list[str]) -> bytes:
     )  # fmt: skip
     bpe.train_from_iterator(texts, trainer)
     merges = [" ".join(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
-    head = {"what": "byte-level BPE, 4096 tokens", "sources": SOURCES, "licence": LICENCE}
+    head = {"what": "byte-level BPE, 4096 tokens", "sources": sources, "licence": licence}
     return (json.dumps({**head, "merges": merges}, ensure_ascii=False, indent=0) + "\n").encode()
 
 

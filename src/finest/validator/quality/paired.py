@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from finest.validator.quality.leak import overlap
 from finest.validator.quality.pieces import Pieces, Pool, Told, pool_of
 from finest.validator.quality.tier import N_GRAMS, Tier
-from finest.validator.quality.tokens import ids
+from finest.validator.quality.tokens import ENGLISH, Vocabulary, ids
 from finest.validator.score import POLICY
 
 SIDES = ("submission", "reference", "raw")
@@ -97,23 +97,23 @@ class Quality:
 def measure(
     submission_texts: Sequence[str], reference_texts: Sequence[str], raw_texts: Sequence[str],
     heldout_texts: Sequence[str], seed: str, *, tier: Tier = N_GRAMS, tokens: int | None = None,
-    progress: Progress = lambda _share, _words: None,
+    vocabulary: Vocabulary = ENGLISH, progress: Progress = lambda _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure a submission, given the validator's own refinement and raw text of the same records.
 
     `seed` is any string. The order of the texts does not matter. Without `tokens`, each side trains on the tier's own
-    number of tokens. Returns NoEvidence if the validator's own texts are too few.
+    number of tokens, which `vocabulary` defines. Returns NoEvidence if the validator's own texts are too few.
     """
     found = overlap(heldout_texts, submission_texts, (*reference_texts, *raw_texts))
     heldout = [text for text, off in zip(heldout_texts, found.known | found.leaked, strict=True) if not off]
-    pools = tuple(map(pool_of, (submission_texts, reference_texts, raw_texts)))
+    pools = tuple(pool_of(texts, vocabulary) for texts in (submission_texts, reference_texts, raw_texts))
     fresh = [text for text, known in zip(heldout_texts, found.known, strict=True) if not known]
     reason = _too_little(pools, fresh)
     if reason:
         return NoEvidence(reason)
     budget = _budget(pools, tokens or tier.tokens)
     result = Quality(
-        tier=tier.number, parts=tier.parts, runs_on=tier.runs_on,
+        tier=tier.number, parts={"tokenizer": vocabulary.sha256, **tier.parts}, runs_on=tier.runs_on,
         q=None, q_error=None, bpb=math.inf, bpb_reference=math.nan, bpb_raw=math.nan, error_bpb=0.0, tokens=budget,
         submission_tokens=pools[0].tokens, reference_tokens=pools[1].tokens, raw_tokens=pools[2].tokens,
         heldout_documents=len(heldout), heldout_bytes=_size(heldout), known_documents=int(found.known.sum()),
@@ -122,7 +122,7 @@ def measure(
     )  # fmt: skip
     has_leaked = _size(fresh) - _size(heldout) > MOST_LEAKED * _size(fresh)
     worthless = has_leaked or not pools[0].tokens
-    documents = Documents.of(fresh if has_leaked else heldout)
+    documents = Documents.of(fresh if has_leaked else heldout, vocabulary)
     bits = _bits(tier, pools, documents, result, SIDES[worthless:], progress)
     return _compared(result, documents, bits, worthless)
 
@@ -189,11 +189,11 @@ class Documents:
     """Bytes of each document."""
 
     @staticmethod
-    def of(texts: Sequence[str]) -> Documents:
+    def of(texts: Sequence[str], vocabulary: Vocabulary = ENGLISH) -> Documents:
         """Prepare texts in an order that does not depend on the given one."""
         texts = sorted(texts)
-        owners = np.repeat(np.arange(len(texts)), [len(ids(text)) for text in texts])
-        return Documents(pool_of(texts), owners, np.array([_bytes(text) for text in texts]))
+        owners = np.repeat(np.arange(len(texts)), [len(ids(text, vocabulary)) for text in texts])
+        return Documents(pool_of(texts, vocabulary), owners, np.array([_bytes(text) for text in texts]))
 
     def bits(self, tier: Tier, training: Pieces, name: str, told: Told) -> NDArray[np.float64]:
         """Return the bits that each document costs after training on `training`."""

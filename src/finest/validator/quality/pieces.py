@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finest.validator.quality.kneser_ney import Grams, grams
-from finest.validator.quality.tokens import ids
+from finest.validator.quality.tokens import ENGLISH, Vocabulary, ids
 
 Told = Callable[[float], None]
 """Callback that receives the share that is done."""
@@ -59,12 +59,12 @@ class Pool(Pieces):
         return Pieces(self.grams[np.repeat(starts, lengths) + within], lengths)
 
 
-def pool_of(texts: Iterable[str]) -> Pool:
+def pool_of(texts: Iterable[str], vocabulary: Vocabulary = ENGLISH) -> Pool:
     """Cut the texts into pieces."""
     found, lengths, hashes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
     for text in texts:
         data = text.encode("utf-8", "replace")
-        text_grams = grams(ids(text))
+        text_grams = grams(ids(text, vocabulary))
         count = -(-len(text_grams) // PIECE_TOKENS)
         found.append(text_grams)
         lengths.append(np.minimum(PIECE_TOKENS, len(text_grams) - PIECE_TOKENS * np.arange(count)))

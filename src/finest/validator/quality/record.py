@@ -32,3 +32,11 @@ def neutral(found: NoEvidence, tier: int, seed: str) -> models.Quality:
         tier=tier, tokens=0, bpb=0.0, bpb_reference=0.0, bpb_raw=0.0, error_bpb=0.0,
         figures={"not_measured": found.reason, "seed": seed, **counted},
     )  # fmt: skip
+
+
+def merged(tier: int, seed: str) -> models.Quality:
+    """Return the evidence record of a merge, whose rows are those of accepted datasets: no bits were measured."""
+    return models.Quality(
+        tier=tier, tokens=0, bpb=0.0, bpb_reference=0.0, bpb_raw=0.0, error_bpb=0.0,
+        figures={"not_measured": "the rows of a merge are those of accepted datasets", "seed": seed},
+    )  # fmt: skip

@@ -8,7 +8,7 @@ that occurs twice, or that belongs to no record, counts in full.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,9 @@ from finest.pipeline.record import max_record_bytes
 from finest.recipe.decode import html_of
 from finest.recipe.judge import judge
 from finest.recipe.reasons import stage_of
-from finest.validator.quality.tokens import ids
+from finest.validator.context import SOURCE_RETRY
+from finest.validator.packet import PacketPages
+from finest.validator.quality.tokens import ENGLISH, Vocabulary, ids
 from finest.warc.slices import Layout, Slice, plan_slices, read_slice
 
 if TYPE_CHECKING:
@@ -81,21 +83,37 @@ class Sample:
 
 
 def draw_sample(
-    sources: Sequence[Source], recipe: Recipe, cache: Path, seed: str, *, tokens: int, max_pages: int = MAX_PAGES,
+    sources: Sequence[Source] | PacketPages, recipe: Recipe, cache: Path, seed: str, *, tokens: int,
+    max_pages: int = MAX_PAGES, vocabulary: Vocabulary = ENGLISH,
     progress: Progress = lambda _share, _words: None,
 ) -> Sample:  # fmt: skip
     """Read windows in the seed's order until the reference has `tokens` tokens, or `max_pages` are judged.
 
-    Raises SourceError if a source cannot be read, which is no evidence against the miner.
+    Windows are ranges of whole WARCs, or the ranges of a packet. Raises SourceError if a source cannot be read, which
+    is no evidence against the miner.
     """
     found, duplicates = Sample(), Duplicates()
-    plan = windows(sources, seed)
+    packet: PacketPages | None = None
+    plan: Iterable[tuple[Source, Slice]]
+    if isinstance(sources, PacketPages):
+        packet, plan, count = sources, sources.windows(seed), len(sources)
+    else:
+        plan = windows(sources, seed)
+        count = len(plan)
     for done, (source, window) in enumerate(plan, start=1):
         if found.tokens >= tokens or found.pages >= max_pages:
             break
-        found.spans.append(_read(found, duplicates, source, window, recipe, cache))
-        found.read_bytes += window.end - window.start
-        share = max(done / len(plan), found.tokens / tokens, found.pages / max_pages)
+        first = len(found.reference)
+        if packet is None:
+            found.spans.append(_read(found, duplicates, source, window, recipe, cache))
+            found.read_bytes += window.end - window.start
+        else:
+            records = packet.records(source, window, max_record_bytes(recipe), SOURCE_RETRY)
+            _add(found, duplicates, records, recipe, cache)
+            found.spans.append(Span(source.name, window.start, window.end))
+            found.read_bytes += packet.bytes_in(window)
+        found.tokens += sum(len(ids(text, vocabulary)) for text in found.reference[first:])
+        share = max(done / count, found.tokens / tokens, found.pages / max_pages)
         progress(min(share, 1.0), f"{found.pages:,} pages judged, {found.tokens:,} reference tokens")
     found.raw = shortened(found.raw, int(MOST_TIMES * sum(map(len, found.reference))), seed)
     return found
@@ -120,7 +138,15 @@ def _reader(source: Source, window: Slice, recipe: Recipe) -> SliceReader:
 
 def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, recipe: Recipe, cache: Path) -> Span:
     reader = _reader(source, window, recipe)
-    for record in reader:
+    _add(found, duplicates, reader, recipe, cache)
+    # If a file does not consist of gzip members, offsets count decompressed bytes and the window is the whole file.
+    bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
+    return Span(source.name, *bounds)
+
+
+def _add(found: Sample, duplicates: Duplicates, records: Iterable[Record], recipe: Recipe, cache: Path) -> None:
+    """Judge the records, and add their texts to the sample."""
+    for record in records:
         verdict = judge(record.page(), recipe, cache)
         found.pages += 1
         found.hosts.add(host_of(record.url))
@@ -128,11 +154,7 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
             found.raw.append(text)
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
-            found.tokens += len(ids(verdict.text))
             found.kept_tokens += verdict.token_count or 0
-    # If a file does not consist of gzip members, offsets count decompressed bytes and the window is the whole file.
-    bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
-    return Span(source.name, *bounds)
 
 
 def visible_text(page: Page, recipe: Recipe) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from finest.errors import UsageError
 from finest.validator.quality.kneser_ney import fit
 from finest.validator.quality.pieces import Pieces, Told
-from finest.validator.quality.tokens import MODEL_SHA256
+from finest.validator.quality.tokens import LANGUAGES, Vocabulary
 
 
 class Tier(Protocol):
@@ -28,7 +28,11 @@ class Tier(Protocol):
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """The sha256s of the files on which figures depend."""
+        """The sha256s of the files on which figures depend, besides the tokenizer."""
+
+    @property
+    def in_languages(self) -> Vocabulary:
+        """The tokenizer for texts in other languages than English; that for English texts is `ENGLISH`."""
 
     @property
     def runs_on(self) -> Mapping[str, str]:
@@ -48,7 +52,8 @@ class NGrams:
     tokens = 4_000_000
     """400,000 tokens were enough to tell 10 % boilerplate from clean text for 20 of 20 seeds; more reduce the error.
     docs/concepts/scoring.md has the figures."""
-    parts: Mapping[str, str] = {"tokenizer": MODEL_SHA256}
+    parts: Mapping[str, str] = {}
+    in_languages = LANGUAGES
     runs_on: Mapping[str, str] = {}
 
     def nats(self, training: Pieces, heldout: Pieces, name: str, told: Told) -> NDArray[np.float64]:  # noqa: ARG002

@@ -11,7 +11,7 @@ enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 int fn_find_name(const FnNames *names, const char *p, size_t n)
 {
     char name[FN_MOST_NAME];
-    if (n >= FN_MOST_NAME) return -1;
+    if (n == 0 || n >= FN_MOST_NAME || !(names->lengths[(unsigned char)fn_lower_of(*p)] >> n & 1)) return -1;
     for (size_t i = 0; i < n; i++) name[i] = fn_lower_of(p[i]);
     for (uint32_t slot = fn_name_hash(name, n) % FN_NAME_SLOTS; names->slots[slot]; slot = (slot + 1) % FN_NAME_SLOTS) {
         int place = names->slots[slot] - 1;
@@ -186,11 +186,11 @@ static uint32_t names_of(const FnBlocks *tables, const char *p, const char *end)
     return bits;
 }
 
-static bool is_named(const char *p, size_t n, const char *name)
+static bool is_named(FnStr text, FnStr name)
 {
-    if (strlen(name) != n) return false;
-    for (size_t i = 0; i < n; i++)
-        if (fn_lower_of(p[i]) != name[i]) return false;
+    if (name.n != text.n) return false;
+    for (size_t i = 0; i < name.n; i++)
+        if (fn_lower_of(text.p[i]) != name.p[i]) return false;
     return true;
 }
 
@@ -220,9 +220,9 @@ static bool style_hides(const char *p, const char *end)
 
 static void take_hiding(FnAttributes *found, FnStr name, FnStr value)
 {
-    if (is_named(name.p, name.n, "hidden")) found->hides = true;
-    else if (is_named(name.p, name.n, "aria-hidden")) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
-    else if (is_named(name.p, name.n, "style")) found->hides |= style_hides(value.p, value.p + value.n);
+    if (is_named(name, FN_LIT("hidden"))) found->hides = true;
+    else if (is_named(name, FN_LIT("aria-hidden"))) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
+    else if (is_named(name, FN_LIT("style"))) found->hides |= style_hides(value.p, value.p + value.n);
 }
 
 static void take_value(FnAttributes *found, FnStr name, FnStr value)
@@ -232,19 +232,21 @@ static void take_value(FnAttributes *found, FnStr name, FnStr value)
         FN_ATTRIBUTE_NAMES(X)
 #undef X
     };
-    for (unsigned i = 0; i < FN_ATTRIBUTES; i++)
-        if (NAMES[i].n == name.n && found->values[i].p == NULL && is_named(name.p, name.n, NAMES[i].p)) found->values[i] = value;
+    static const uint8_t FROM[14] = {FN_ATTRIBUTES_FROM};
+    if (name.n >= sizeof(FROM)) return;
+    for (unsigned i = FROM[name.n]; i < FN_ATTRIBUTES && NAMES[i].n == name.n; i++)
+        if (is_named(name, NAMES[i]) && found->values[i].p == NULL) found->values[i] = value;
 }
 
 static void take_attribute(const FnReader *reader, FnAttributes *found, FnStr name, FnStr value)
 {
     const FnBlocks *tables = reader->tables;
     for (unsigned i = 0; i < tables->naming_count; i++)
-        if (is_named(name.p, name.n, tables->naming[i].p)) {
+        if (is_named(name, tables->naming[i])) {
             found->names |= names_of(tables, value.p, value.p + value.n);
             return;
         }
-    if (is_named(name.p, name.n, "href")) found->has_href = true;
+    if (is_named(name, FN_LIT("href"))) found->has_href = true;
     else take_hiding(found, name, value);
 }
 
@@ -329,12 +331,13 @@ static const char *comment_end(FnReader *reader, const char *p)
 const char *fn_end_tag_at(FnReader *reader, const FnHtmlTag *tag, const char *p)
 {
     size_t place = (size_t)(tag - reader->tables->tags), n = reader->tables->tag_names.names[place].n;
-    const char *name = reader->tables->tag_names.names[place].p, **missing = &reader->no_end_tag[place], *end = reader->end;
+    FnStr name = {reader->tables->tag_names.names[place].p, n};
+    const char **missing = &reader->no_end_tag[place], *end = reader->end;
     for (const char *at = p; (*missing == NULL || p < *missing) && at < end;) {
         at = memchr(at, '<', (size_t)(end - at));
         if (at == NULL) break;
         at++;
-        if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named(at + 1, n, name)) continue;
+        if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named((FnStr){at + 1, n}, name)) continue;
         if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return at - 1;
     }
     if (*missing == NULL || p < *missing) *missing = p;

@@ -13,6 +13,7 @@ enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA 
 typedef struct {
     struct { char p[FN_MOST_NAME]; size_t n; } names[FN_MOST_NAMES];
     uint16_t slots[FN_NAME_SLOTS];
+    uint64_t lengths[256];   /* of the names that begin with a byte, as bits */
     unsigned count;
 } FnNames;
 
@@ -94,6 +95,9 @@ bool fn_unescaped_text(FnReader *, const char *p, const char *end); /* without a
 bool fn_add_chars(FnReader *, const char *p, const char *end); /* without character references */
 unsigned fn_char_kind(const FnBlocks *, uint32_t code);
 FnBlock *fn_push_block(FnFound *, const FnBlock *);
+/* utf8.c */
+typedef struct { const char *p; size_t n; char *own; } FnPageText; /* `own`: to be freed, or NULL */
+bool fn_page_of(PyObject *text, FnPageText *); /* false with an exception, and then nothing to be freed */
 /* blocks.c */
 bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *, FnKeeper *); /* false with an exception */
 int fn_find_name(const FnNames *, const char *p, size_t n); /* ignoring case: index, or -1 */

@@ -31,6 +31,7 @@ static int add_name(FnNames *names, const char *name, Py_ssize_t n)
     memcpy(names->names[names->count].p, name, (size_t)n + 1);
     names->names[names->count].n = (size_t)n;
     names->slots[slot] = (uint16_t)++names->count;
+    names->lengths[(unsigned char)*name] |= 1ull << n;
     return (int)names->count - 1;
 }
 
@@ -225,17 +226,17 @@ static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *
 
 PyObject *fn_blocks_extract(PyObject *self, PyObject *args)
 {
-    PyObject *capsule, *text = NULL;
-    const char *html;
-    Py_ssize_t n;
+    PyObject *capsule, *html, *text = NULL;
+    FnPageText page;
     FnFound found = {0};
     FnGrowing out = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "Os#", &capsule, &html, &n)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO", &capsule, &html)) return NULL;
     FnBlocks *tables = fn_blocks_of(capsule);
-    if (tables == NULL) return NULL;
-    if (fn_read_blocks(tables, html, (size_t)n, &found, NULL) && write_main(tables, &found, &out))
+    if (tables == NULL || !fn_page_of(html, &page)) return NULL;
+    if (fn_read_blocks(tables, page.p, page.n, &found, NULL) && write_main(tables, &found, &out))
         text = PyUnicode_DecodeUTF8(out.n ? out.p : "", (Py_ssize_t)out.n, "strict");
+    free(page.own);
     free(found.blocks);
     free(found.text.p);
     free(out.p);

@@ -278,19 +278,22 @@ static PyObject *all_formats(const FnBlocks *tables, const FnKeeper *page, PyObj
 
 PyObject *fn_structure_extract(PyObject *self, PyObject *args)
 {
-    PyObject *capsule, *formats, *texts = NULL;
-    const char *html;
-    Py_ssize_t n;
+    PyObject *capsule, *html, *formats, *texts = NULL;
+    FnPageText given;
     (void)self;
-    if (!PyArg_ParseTuple(args, "Os#O!", &capsule, &html, &n, &PyTuple_Type, &formats)) return NULL;
+    if (!PyArg_ParseTuple(args, "OOO!", &capsule, &html, &PyTuple_Type, &formats)) return NULL;
     FnBlocks *tables = fn_blocks_of(capsule);
     if (tables == NULL) return NULL;
     FnKeeper *page = calloc(1, sizeof(FnKeeper));
     if (page == NULL) return PyErr_NoMemory();
+    if (!fn_page_of(html, &given)) {
+        free(page);
+        return NULL;
+    }
     page->shape = (FnShape){.width = 2, .table = -1};
     page->pre_from = page->code_from = page->unscripted_from = -1;
     if (!tables->keeps) PyErr_SetString(PyExc_ValueError, "the tables are of engine blocks-1");
-    else if (fn_read_blocks(tables, html, (size_t)n, &page->found[0], page)) texts = all_formats(tables, page, formats);
+    else if (fn_read_blocks(tables, given.p, given.n, &page->found[0], page)) texts = all_formats(tables, page, formats);
     for (int i = 0; i < 2; i++) {
         free(page->found[i].blocks);
         free(page->found[i].text.p);
@@ -300,5 +303,6 @@ PyObject *fn_structure_extract(PyObject *self, PyObject *args)
     free(page->math.scratch.p);
     free(page->math.annotation.p);
     free(page);
+    free(given.own);
     return texts;
 }

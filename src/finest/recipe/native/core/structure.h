@@ -4,11 +4,15 @@
 
 #include "blocks.h"
 
+/* By length; FN_ATTRIBUTES_FROM has the first one of each length. */
 #define FN_ATTRIBUTE_NAMES(X) \
-    X(CLASS, "class") X(ID, "id") X(TYPE, "type") X(ROLE, "role") X(START, "start") X(COLSPAN, "colspan") \
-    X(ROWSPAN, "rowspan") X(DISPLAY, "display") X(MODE, "mode") X(ALTTEXT, "alttext") X(SRC, "src") X(ALT, "alt") \
-    X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(LINETHICKNESS, "linethickness") \
-    X(COLUMNALIGN, "columnalign") X(STYLE, "style")
+    X(ID, "id") X(SRC, "src") X(ALT, "alt") X(TYPE, "type") X(ROLE, "role") X(MODE, "mode") X(CLASS, "class") \
+    X(START, "start") X(STYLE, "style") X(COLSPAN, "colspan") X(ROWSPAN, "rowspan") X(DISPLAY, "display") \
+    X(ALTTEXT, "alttext") X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(COLUMNALIGN, "columnalign") \
+    X(LINETHICKNESS, "linethickness")
+#define FN_ATTRIBUTES_FROM \
+    [2] = FN_V_ID, [3] = FN_V_SRC, [4] = FN_V_TYPE, [5] = FN_V_CLASS, [7] = FN_V_COLSPAN, [8] = FN_V_ENCODING, \
+    [11] = FN_V_MATHVARIANT, [13] = FN_V_LINETHICKNESS
 enum {
 #define X(id, text) FN_V_##id,
     FN_ATTRIBUTE_NAMES(X)

@@ -22,7 +22,7 @@ from finest.errors import RunError, UsageError
 from finest.validator.quality.neural.checkpoint import SEED_SHA256, save_folder, seed_model
 from finest.validator.quality.neural.train import nats, train
 from finest.validator.quality.pieces import Pieces, Told
-from finest.validator.quality.tokens import MODEL_SHA256
+from finest.validator.quality.tokens import ENGLISH
 
 RATE = 1e-3
 """Learning rate, with which 100,000 tokens took real pages from 2.296 to 2.230 bits per byte."""
@@ -37,7 +37,9 @@ class ContinuedLlama:
 
     number = 2
     tokens = 400_000
-    parts: Mapping[str, str] = {"tokenizer": MODEL_SHA256, "checkpoint": SEED_SHA256}
+    parts: Mapping[str, str] = {"checkpoint": SEED_SHA256}
+    in_languages = ENGLISH
+    """The checkpoint knows its tokens alone."""
 
     def __init__(self, device: str | None = None, save: Path | None = None) -> None:
         """Use `device`, by default a GPU if there is one; save each fitted model in a subfolder of `save`.
