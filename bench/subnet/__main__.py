@@ -15,14 +15,16 @@ from bench.subnet.collusion import STAKES, collude
 from bench.subnet.report import compared, save, summary, table
 from bench.subnet.run import Result, simulate
 from bench.subnet.sampling import LOADS, SIZES, weight_of
-from bench.subnet.settings import SETTINGS, Setting
+from bench.subnet.settings import SETTINGS, TEMPO, Setting
 from finest.atomic_files import write_whole
 
 
 def main() -> None:
     """Simulate all seeds, print the tables, and keep them if asked to."""
     args = _arguments()
-    setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
+    setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding, reveal_epochs=args.reveal)
+    if args.weigh is not None:
+        setting = replace(setting, weigh_blocks=args.weigh * TEMPO)
     found = summary(setting, run_all(setting, args.seeds, args.workers, args.keep))
     found["others"] = [compared(other, run_all(other, seeds, args.workers, args.keep)) for other, seeds in args.beside]
     if args.save:
@@ -51,7 +53,8 @@ def _kept(setting: Setting, seed: int, keep: Path | None) -> Result:
     """Read the month of a seed from the folder, or simulate it and write it there."""
     if keep is None:
         return simulate(setting, seed)
-    path = keep / f"{setting.name}-{setting.load:g}-{setting.colluding_stake:g}-{seed}.json"
+    numbers = (setting.load, setting.colluding_stake, setting.reveal_epochs, setting.weigh_blocks, seed)
+    path = keep / f"{setting.name}-{'-'.join(f'{number:g}' for number in numbers)}.json"
     if path.is_file():
         return Result(**json.loads(path.read_text()))
     result = simulate(setting, seed)
@@ -74,6 +77,8 @@ def _arguments() -> argparse.Namespace:
         "--load", type=float, default=0.7, help="tasks divided by the verdicts that a validator can give"
     )
     parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
+    parser.add_argument("--reveal", type=int, default=1, help="epochs after which weights are visible to copiers")
+    parser.add_argument("--weigh", type=int, help="tempos between two computations of weights; one on the main network")
     parser.add_argument("--keep", type=Path, help="folder for the month of each seed, so that a stopped run goes on")
     parser.add_argument(
         "--beside", type=_other, action="append", default=[], metavar="SIZE:LOAD:SEEDS",

@@ -108,7 +108,6 @@ def test_other_datasets_than_those_leased_fail(leased: Leased, honest: Published
     turned = Leased(leased.parts[::-1]).merged(tmp_path / "turned")
     refused(leased.audited(turned), "inputs", "in another order")
     refused(leased.audited(leased.parts[0]), "inputs", "it is no merge of")
-    write_manifest(other.parts[0].folder, other.parts[0].manifest)
     lie = Published(tmp_path / "other", ())
     write_manifest(lie.folder, lie.manifest.model_copy(update={"merged": leased.lease.roots}))
     evidence = leased.audited(lie)
@@ -132,7 +131,7 @@ def without(honest: Published, out: Path, victims: int, change: dict[str, object
     [
         ({"reason": DUPLICATE, "duplicate_of": "last"}, "compared", "are no duplicates"),
         ({"reason": DUPLICATE, "duplicate_of": "<urn:uuid:nobody>"}, "dropped", "are no duplicates of a row"),
-        ({"reason": "too_short"}, "dropped", "are missing"),
+        ({"reason": "too_short"}, "rows", "by the datasets to merge"),
     ],
 )
 def test_a_row_that_is_dropped_needs_a_kept_one(
@@ -142,6 +141,15 @@ def test_a_row_that_is_dropped_needs_a_kept_one(
     if "too_short" in change.values():
         change = {"reason": next(one.reason for one in honest.verdicts() if one.reason not in (KEPT, DUPLICATE))}
     refused(leased.audited(without(honest, tmp_path / "less", 1, change)), name, why)
+
+
+def test_a_false_source_fails(leased: Leased, honest: Published, tmp_path: Path) -> None:
+    """A manifest that names another WARC than those of the datasets would take it from others in the index."""
+    lie = tampered(honest, tmp_path / "lie", honest.rows())
+    first, *others = lie.manifest.sources
+    named = (first, others[0].model_copy(update={"name": "z/elsewhere.warc.gz"}), *others[1:])
+    write_manifest(lie.folder, lie.manifest.model_copy(update={"sources": named}))
+    refused(leased.audited(lie), "rows", "is no source of the datasets to merge")
 
 
 def test_datasets_that_are_only_put_together_fail(leased: Leased, tmp_path: Path) -> None:

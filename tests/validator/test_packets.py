@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from finest.cli import cli
 from finest.dataset.manifest import read_manifest, write_manifest
 from finest.dataset.open import open_dataset
 from finest.dataset.packet import Packet, cut
@@ -101,6 +103,15 @@ def test_an_honest_packet_passes_and_is_paid_by_its_tokens(crawl: Crawl, honest:
     assert measured.verdict == "pass" and measured.measured, measured.why
     assert 0.9 * manifest.token_count < measured.measured.verified_tokens <= manifest.token_count
     assert total_of(measured) > 0.5
+
+
+def test_a_dataset_of_chosen_pages_is_audited_without_a_task(
+    crawl: Crawl, honest: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`finest audit FOLDER` takes the pages that its manifest names."""
+    monkeypatch.setenv("FINEST_CC_HTTPS", crawl.common_crawl.https_base)
+    done = CliRunner().invoke(cli, ["audit", str(honest.folder), "--rows", "4", "--windows", "2", "--json"])
+    assert done.exit_code == 0 and f"2 windows of {honest.manifest.pages} pages" in done.output, done.output
 
 
 def refused(evidence: Evidence, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from finest.cli.shared import common_crawl, say
@@ -10,6 +11,7 @@ from finest.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from finest.dataset.page_choice import PageChoice
     from finest.settings import Settings
     from finest.validator.context import AuditContext, Warcs
 
@@ -21,6 +23,16 @@ def own_sources(where: str) -> tuple[str, ...]:
     with open_dataset(where, say=say) as dataset:
         names = [source.name for source in dataset.sources()]
     return paths_of(names)
+
+
+def own_pages(where: str) -> PageChoice | None:
+    """Return the pages that the dataset's manifest says were chosen; None for all, or if it cannot be read."""
+    from finest.dataset.open import open_dataset
+    from finest.errors import HubNotFound, VerifyError
+
+    with suppress(HubNotFound, VerifyError), open_dataset(where, say=say) as dataset:
+        return dataset.manifest.chosen
+    return None
 
 
 def paths_of(names: Sequence[str]) -> tuple[str, ...]:

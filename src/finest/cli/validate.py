@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.audits import audit_context, own_sources, warcs_of
+from finest.cli.audits import audit_context, own_pages, own_sources, warcs_of
 from finest.cli.replay import replay_evidence
 from finest.cli.shared import console, needs, say
 from finest.errors import NO_EVIDENCE, UsageError, VerifyError
@@ -138,9 +138,10 @@ def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | Non
     from finest.validator.models import Assignment, Subject
     from finest.validator.subject import submission_of
 
-    warcs = warcs_of(specs or own_sources(where), settings)
+    warcs, packet = warcs_of(specs or own_sources(where), settings), own_pages(where)
     subject = Subject(
-        submission=submission_of(where), task=Assignment(warcs=warcs.names), seed=seed or os.urandom(32).hex()
+        submission=submission_of(where), task=Assignment(warcs=warcs.names, packet=packet),
+        seed=seed or os.urandom(32).hex(),
     )  # fmt: skip
     return _audited(subject, plan, audit_context(where, warcs, settings))
 

@@ -20,6 +20,7 @@ from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
 from finest.recipe.cutters import cutter
 from finest.recipe.languages import TokenizerKey, require, tokenizer_key
+from finest.recipe.word_counts import ALL_COUNTS, FIELD, CountsMemo, counts_of, packed, unpacked
 
 if TYPE_CHECKING:
     from finest.recipe.native._core import Core, Splitter
@@ -32,12 +33,6 @@ NOT_BY_CHUNKS = ("ja", "vi", "zh")
 """Languages for which spaCy calls another library, which sees the whole text."""
 _OUTLAW = "IS_ALPHA"
 """A token that spaCy confuses with its own symbol 1 and cannot represent; DataTrove removes it from the whole text."""
-_REMEMBERED_TOKENS = 100_000
-"""Tokens whose counts are cached, at a measured 150 bytes per token."""
-_FIELD = 40
-_MASK = (1 << _FIELD) - 1
-_ALPHA = 1 + (1 << 2 * _FIELD)
-_ALL_COUNTS = (1 << 3 * _FIELD) - 1
 
 
 class Words(NamedTuple):
@@ -98,10 +93,10 @@ class _Memo(dict[str, _Chunk]):
         found = self.core[0].splitter_split(self.core[1], chunk) if self.core else None
         if found is not None:
             tokens, non_symbol, chars, alpha = found
-            return tokens, _packed(non_symbol, chars, alpha), (), ()
+            return tokens, packed(non_symbol, chars, alpha), (), ()
         tokens, after, before = self._splitter.split(chunk)
         unsure = bool(after or before)
-        return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
+        return tokens, counts_of(tokens) + (unsure << 3 * FIELD), after, before
 
 
 def _opened(core: Core, splitter: ChunkSplitter) -> Splitter:
@@ -157,7 +152,7 @@ class Tokenizer:
     def words(self, text: str) -> Words:
         """Return the tokens of `text`, without whitespace tokens, and their counts."""
         found = self._all(text)
-        return Words(found.joined, found.n, *_unpacked(found.counts), found.spaced)
+        return Words(found.joined, found.n, *unpacked(found.counts), found.spaced)
 
     def joined(self, text: str) -> str:
         """Return the tokens of `text` joined by spaces."""
@@ -206,16 +201,16 @@ class Tokenizer:
         if self._memo.core:
             core, rules = self._memo.core
             joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
-            if not counts >> 3 * _FIELD:
-                return _Found(joined, n, counts + _packed(non_symbol, chars, alpha))
+            if not counts >> 3 * FIELD:
+                return _Found(joined, n, counts + packed(non_symbol, chars, alpha))
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))
-        if counts >> 3 * _FIELD and (linked := _linked(chunks, known)):
+        if counts >> 3 * FIELD and (linked := _linked(chunks, known)):
             return self._by_lines(text) if "\n" in text else self._by_runs(text, chunks, known, linked)
-        return _found(list(chain.from_iterable(map(_TOKENS, known))), counts & _ALL_COUNTS)
+        return _found(list(chain.from_iterable(map(_TOKENS, known))), counts & ALL_COUNTS)
 
     def _by_lines(self, text: str) -> _Found:
         """Tokenize a text in which special cases may cross chunks, line by line.
@@ -235,7 +230,7 @@ class Tokenizer:
         """
         if " ".join(chunks) != text.strip():  # other whitespace between two chunks is a token of spaCy's
             tokens = list(filter(None, self._splitter.split_line(text)))
-            return _found(tokens, _counts(tokens))
+            return _found(tokens, counts_of(tokens))
         may_join, tokens, counts, at = self._splitter.may_join, list[str](), 0, 0
         for second in linked:
             if second <= at:  # in the last run, or after a gap that no special case crosses
@@ -247,10 +242,10 @@ class Tokenizer:
                 end += 1
             run = self._splitter.split_line(" ".join(chunks[start:end]))
             tokens += chain(*map(_TOKENS, known[at:start]), run)
-            counts += sum(map(_COUNTS, known[at:start])) + _counts(run)
+            counts += sum(map(_COUNTS, known[at:start])) + counts_of(run)
             at = end
         tokens += chain.from_iterable(map(_TOKENS, known[at:]))
-        return _found(tokens, (counts + sum(map(_COUNTS, known[at:]))) & _ALL_COUNTS)
+        return _found(tokens, (counts + sum(map(_COUNTS, known[at:]))) & ALL_COUNTS)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
@@ -287,7 +282,7 @@ class LibraryTokenizer(_WithReference):
         self._reference = _reference(key)
         self._text: str | None = None
         self._last = _Found("", 0, 0)
-        self._known = _Counts()
+        self._known = CountsMemo()
 
     def may_strike(self, text: str) -> bool:
         """Return True: a token may join several chunks."""
@@ -314,18 +309,6 @@ class WhitespaceTokenizer(_WithReference):
     def __init__(self, key: TokenizerKey) -> None:
         super().__init__("xx")
         self._reference = _reference(key)
-
-
-class _Counts(dict[str, int]):
-    """A bounded cache of the packed counts of single tokens."""
-
-    def __missing__(self, token: str) -> int:
-        found = self[token] = _counts((token,))
-        return found
-
-    def forget(self) -> None:
-        if len(self) > _REMEMBERED_TOKENS:
-            self.clear()
 
 
 def _reference(key: TokenizerKey) -> Any:
@@ -377,7 +360,7 @@ def _linked(chunks: list[str], known: list[_Chunk]) -> list[int]:
     """Return the positions of chunks of which a special case may also have a part of the chunk before."""
     linked: set[int] = set()
     for i, (_, counts, after, before) in enumerate(known):
-        if counts >> 3 * _FIELD:
+        if counts >> 3 * FIELD:
             if i > 0 and chunks[i - 1].endswith(after):
                 linked.add(i)
             if i + 1 < len(chunks) and chunks[i + 1].startswith(before):
@@ -387,28 +370,6 @@ def _linked(chunks: list[str], known: list[_Chunk]) -> list[int]:
 
 _TOKENS = itemgetter(0)
 _COUNTS = itemgetter(1)
-
-
-def _packed(non_symbol: int, chars: int, alpha: int) -> int:
-    return non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
-
-
-def _unpacked(counts: int) -> tuple[int, int, int]:
-    """Return the numbers of non_symbol tokens, of their characters, and of tokens with a letter."""
-    return counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK
-
-
-def _counts(tokens: tuple[str, ...] | list[str]) -> int:
-    counts = 0
-    for token in tokens:
-        if token.isalpha():  # letters are never symbols
-            counts += _ALPHA + (len(token) << _FIELD)
-        else:
-            if not PUNCTUATION_SET.issuperset(token):
-                counts += 1 + (len(token) << _FIELD)
-            if any(map(str.isalpha, token)):
-                counts += 1 << 2 * _FIELD
-    return counts
 
 
 def _is_punctuation(token: str) -> bool:

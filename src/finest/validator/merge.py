@@ -1,7 +1,7 @@
 """Audit of a merge: its rows are rows of the leased datasets, and each row that is not there is a duplicate of one.
 
     inputs      the manifest names the leased datasets by their roots, and each still has its root
-    rows        every row has the hash of a row of an input, and the verdicts are on as many pages as theirs together
+    rows        every row has the hash of a row of an input; sources and counts of verdicts are those of all inputs
     dropped     every row that is not there has a verdict `duplicate` that names a row that is
     compared    of drawn rows that were dropped, nearly all have nearly the text of the row that is kept instead
     duplicates  few of the rows that were read are duplicates of each other
@@ -23,12 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.dataset.open import open_dataset
+from finest.dataset.sources import sum_counts
 from finest.errors import SourceError, UsageError, VerifyError
 from finest.pipeline.assembly.pages import dedup_first
 from finest.pipeline.dedup.signatures import with_language
 from finest.pipeline.witnesses import Text, jaccard
 from finest.recipe.judge import toolbox
-from finest.recipe.reasons import DUPLICATE
+from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.validator.models import MAX_WORDS, SHOWN_CHARS, Check, PageFinding, RowFinding, WindowFinding
 from finest.validator.seed import Draw
 
@@ -101,14 +102,30 @@ class MergedRows:
         yield self._check_dropped()
 
     def _check_rows(self) -> Check:
-        pages = sum(one.manifest.pages for one in self._inputs)
-        if self._dataset.manifest.pages != pages:
-            return _fail("rows", f"verdicts on {self._dataset.manifest.pages} pages, the inputs have {pages}")
+        if difference := self._difference():
+            return _fail("rows", difference)
         every = pa.chunked_array([chunk for one in self._hashes for chunk in one.chunks], pa.string())
         known = pc.is_in(self._own["row_hash"], value_set=every)
         if (foreign := pc.index(known, value=False).as_py()) >= 0:
             return _fail("rows", f"row {foreign} ({self._own['id'][foreign]}) is no row of the leased datasets")
         return Check(name="rows", outcome="pass")
+
+    def _difference(self) -> str | None:
+        """Say what the manifest states otherwise than the inputs together: verdicts by reason, or sources."""
+        manifest, parts = self._dataset.manifest, [one.manifest for one in self._inputs]
+        wanted = Counter(sum_counts(part.reasons for part in parts))
+        lost = sum(part.rows for part in parts) - manifest.rows
+        wanted.update({KEPT: -lost, DUPLICATE: lost})
+        stated = Counter(manifest.reasons)
+        for reason in sorted(wanted.keys() | stated.keys()):
+            if wanted[reason] != stated[reason]:
+                return f"{stated[reason]} verdicts are {reason!r}, by the datasets to merge {wanted[reason]} would be"
+        count = sum(part.source_totals.sources for part in parts)
+        if manifest.source_totals.sources != count:
+            return f"{manifest.source_totals.sources} sources, the datasets to merge have {count}"
+        names = {source.name for one in self._inputs for source in one.sources()}
+        strange = next((one.name for one in self._dataset.sources() if one.name not in names), None)
+        return None if strange is None else f"{strange} is no source of the datasets to merge"
 
     def _check_dropped(self) -> Check:
         ids = pc.is_in(pa.array(list(self._winners.values()), pa.string()), value_set=self._own["id"])

@@ -23,7 +23,8 @@ from finest.recipe.minhash import Signer, _simplify, simplify
 from finest.recipe.ngrams import Ngrams
 from finest.recipe.recipe import DedupRules
 from finest.recipe.tokens import TokenCounter
-from finest.recipe.words import _FIELD, Tokenizer, _counts, _opened
+from finest.recipe.word_counts import FIELD, counts_of
+from finest.recipe.words import Tokenizer, _opened
 from tests.deep import CODES, NIGHTLY, examples
 from tests.recipe.native.fuzz import Texts
 
@@ -251,7 +252,7 @@ def test_chunks(rules: Any, chunk: str) -> None:
         return
     tokens, non_symbol, chars, alpha = found
     assert SPLITTER.split(chunk) == (tokens, (), ())
-    assert non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD) == _counts(tokens)
+    assert non_symbol + (chars << FIELD) + (alpha << 2 * FIELD) == counts_of(tokens)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ compiled core implement the same rules; keep them in sync.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from typing import Any, ClassVar, NamedTuple
 
+from finest.recipe.extract.markup import Attributes, Markup
 from finest.recipe.extract.tags import (
     BR,
     CELL,
@@ -27,7 +28,6 @@ from finest.recipe.extract.tags import (
     PUSHED,
     RAW,
     SKIPPED,
-    SPACES,
     TABLE,
     TAGS,
     VOID,
@@ -36,8 +36,6 @@ from finest.recipe.extract.tags import (
     kind_of,
     lower,
     names_of,
-    past,
-    up_to,
 )  # fmt: skip
 
 MOST_OPEN = 256
@@ -48,8 +46,6 @@ DROPPED = "\xad\u200b\u2060\ufeff"
 """Invisible characters: soft hyphen, zero width space, word joiner, byte order mark."""
 SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
-
-Attributes = list[tuple[str, str]]
 
 _NAME = re.compile(r"[^\t\n\f\r />]+")
 _PRE = kind_of("pre")
@@ -98,13 +94,14 @@ def read_blocks(html: str, groups: Mapping[str, int]) -> list[Block]:
     return Reader(html, groups).read()
 
 
-class Reader:
+class Reader(Markup):
     """Reads a page for engine `blocks-1`; `structure.StructureReader` reads one for `blocks-2`."""
 
     tags: ClassVar[Mapping[str, Tag]] = TAGS
 
     def __init__(self, html: str, groups: Mapping[str, int]) -> None:
-        self.html, self.groups = html, groups
+        super().__init__(html)
+        self.groups = groups
         self.blocks: list[Block] = []
         self.open: list[_Open] = []
         self.runs: list[tuple[str, bool]] = []
@@ -117,7 +114,6 @@ class Reader:
         self.hidden_at = self.hidden_nested = 0
         """Number of open elements around the hidden one, and of open elements of its name inside it."""
         self.is_item = self.is_cell = False
-        self.missing: dict[str, int] = {}
         self.shape: Any = None
 
     def read(self) -> list[Block]:
@@ -130,24 +126,6 @@ class Reader:
             at = self.read_markup(tag) if tag < end else end
         self.end_block()
         return self.blocks
-
-    def find(self, what: str, start: int) -> int:
-        """Find `what` like `str.find`, remembering misses so that the page is not rescanned."""
-        return self.once(what, start, lambda: self.html.find(what, start))
-
-    def once(self, what: str, start: int, find: Callable[[], int]) -> int:
-        """Return the result of `find`, an index at or after `start` or -1; -1 is remembered for later starts."""
-        if start >= self.missing.get(what, len(self.html) + 1):
-            return -1
-        at = find()
-        if at < 0:
-            self.missing[what] = start
-        return at
-
-    def after(self, what: str, start: int) -> int:
-        """Return the index just past `what`, or the end of the page if it is absent."""
-        at = self.html.find(what, start)
-        return at + len(what) if at >= 0 else len(self.html)
 
     # ---- markup ----
 
@@ -198,36 +176,6 @@ class Reader:
         if at >= 0:
             return self.after(">", at)
         return start if tag.does & GRAPHIC else len(self.html)
-
-    def find_end_tag(self, name: str, start: int) -> int:
-        found = re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII).search(self.html, start)
-        return found.end() if found else -1
-
-    def read_attributes(self, at: int) -> tuple[int, list[tuple[str, str]]]:
-        """Return the index after the tag, or -1 if the page ends inside it, and its attributes in order."""
-        html, end, found = self.html, len(self.html), list[tuple[str, str]]()
-        while True:
-            at = past(html, at, end, SPACES + "/")
-            if at >= end:
-                return -1, found
-            if html[at] == ">":
-                return at + 1, found
-            begin = at
-            at = up_to(html, at + 1, end, SPACES + "/>=")
-            name, value = lower(html[begin:at]), ""
-            equal = past(html, at, end, SPACES)
-            if equal < end and html[equal] == "=":
-                value, at = self.read_value(past(html, equal + 1, end, SPACES))
-            found.append((name, value))
-
-    def read_value(self, at: int) -> tuple[str, int]:
-        """Return an attribute's value and the index after it; an unclosed quotation mark is part of the value."""
-        quote = self.html[at : at + 1]
-        end = self.find(quote, at + 1) if quote in ('"', "'") else -1
-        if end >= 0:
-            return self.html[at + 1 : end], end + 1
-        end = up_to(self.html, at, len(self.html), SPACES + ">")
-        return self.html[at:end], end
 
     # ---- elements ----
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 
 from finest.recipe.extract import structure_tags as roles
-from finest.recipe.extract.blocks import Attributes
 from finest.recipe.extract.formulas import Formula, style_of
+from finest.recipe.extract.markup import Attributes
 from finest.recipe.extract.parts import BULLET, DEFINITION, IN_CODE, NO_MARKER, ORDINAL, Page, Table
 from finest.recipe.extract.structure_text import MOST_LISTS, TextReader
 from finest.recipe.extract.tags import INLINE, ITEM, LIST, TERM, TERMS, Tag

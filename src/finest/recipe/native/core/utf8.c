@@ -1,6 +1,9 @@
 /* A page in UTF-8: several times faster than CPython's encoder where most characters are ASCII. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* Write a character; returns the position after it, or NULL for half of a surrogate pair. */
 static char *put_code(char *out, uint32_t code)
@@ -43,6 +46,14 @@ static char *encode_2(char *out, const Py_UCS2 *p, const Py_UCS2 *end)
 {
     while (p < end) {
         uint64_t four;
+#ifdef __SSE2__
+        for (const __m128i wide = _mm_set1_epi16((short)0xff80); end - p >= 16; p += 16, out += 16) {
+            __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 8));
+            __m128i found = _mm_cmpeq_epi16(_mm_and_si128(_mm_or_si128(low, high), wide), _mm_setzero_si128());
+            if (_mm_movemask_epi8(found) != 0xffff) break;
+            _mm_storeu_si128((__m128i *)out, _mm_packus_epi16(low, high));
+        }
+#endif
         for (; end - p >= 4; p += 4, out += 4) {
             memcpy(&four, p, 8);
             if (four & 0xff80ff80ff80ff80u) break;
