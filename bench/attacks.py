@@ -92,7 +92,7 @@ def main() -> None:
             else path
             for path in options.heldout
         ]
-        heldout = named([str(path) for path in others], NOWHERE)
+        heldout = named([str(path) for path in others], NOWHERE) if others else []
         for name in options.only or (*FORGERIES, HONEST):
             made = honest if name == HONEST else FORGERIES[name](honest, work / name.replace(" ", "-"))
             seeds = options.honest if name == HONEST else options.seeds

@@ -142,6 +142,10 @@ FORMULAS: dict[str, tuple[str, str]] = {
         "<math><mi mathvariant=bold>x</mi><mi>sin</mi><mi>foo</mi><mtext> for all </mtext></math>",
         "$\\mathbf{x}\\sin \\mathrm{foo}\\text{for all}$",
     ),
+    "no-break spaces": (
+        "<math><mtext> for&nbsp;</mtext><mi>q&nbsp;</mi><mtext> a&nbsp; b </mtext></math>",
+        "$\\text{for }q\\text{a b}$",
+    ),
     "missing children": ("<math><mfrac><mi>a</mi></mfrac><mrow/><msup/></math>", "$a$"),
     "math that nothing closes": ("<p>a <math><mi>x</mi><p>b", "a $x$\n\nb"),
     "MathML outside of math": ("<p><mi>a</mi><mrow>b</mrow>", "ab"),
@@ -152,6 +156,8 @@ OTHERS: dict[str, tuple[str, str]] = {
     "hidden": ("<p>a<b hidden>b</b><div aria-hidden=true>c</div><div hidden id=x>d</div>", "a"),
     "streamed": ("<p>a<div hidden id=S:0><p>b</div>", "a\n\nb"),
     "documents inside": ("<div>a <html><head><style>x</style></head>b</body> c</div>", "a b c"),
+    "what a head leaves open": ("<head><noscript><b></head><body>a<template><head></template>b</body>", "a\n\nb"),
+    "a head without an end": ("<head><template>a<body>b", "b"),
     "marks of ours in a page": ("<p>a\x01b&#1;c\x04d", "a b c d".replace("b c", "bc")),
 }
 

@@ -40,7 +40,7 @@ MORE_PIECES = (
     *PIECES, "<math>", "</math>", "<mi>", "</mi>", "<mo>(</mo>", "<mfrac>", "</mfrac>", "<msup>", "</msup>",
     "<mtable columnalign='left r'>", "<mtr>", "<mtd>", "</mtr>", "</mtd>", "</mtable>", "<mrow/>", "<munder>",
     "<mi mathvariant=bold>x</mi>", "<annotation encoding=TeX>", "</annotation>", "<mo>\u2211</mo>",
-    "<mtext> a b</mtext>",
+    "<mtext> a b</mtext>", "<mtext>a&nbsp;</mtext>",
     "<code>", "</code>", "<pre>", "</pre>", "<pre class='language-Py lineno'>", "<ruby>", "<rt>", "<rp>", "</rp>",
     "</ruby>", "<noscript>", "</noscript>", "<ol start=7>", "</ol>", "<dl>", "<dd>", "</dl>", "<blockquote>",
     "</blockquote>", "<td colspan=3 rowspan=2>", "<th>", "<td class=gutter>", "<table role=presentation>",
@@ -50,6 +50,7 @@ MORE_PIECES = (
     "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n", "<td class=blob-code>", "<div class='de1'>",
     "<div style='white-space: pre'>", "  ", "\n    ", "<span class=math>", "<div class=math-container>", "$$", "$x$",
     "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
+    "</head>", "<body>", "<template>",
 )  # fmt: skip
 PARTS = 64
 """The Python path takes a minute for the pages of a WARC."""

@@ -37,6 +37,7 @@ MOST_ALIGNED = 16
 COLUMNS = "\x05"
 LEFT, RIGHT = "\\left", "\\right"
 _FENCES = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\.|[{}]")
+_BREAKING = re.compile(r"[^\S\xa0]+")
 _DELIMITED = re.compile(r"\\(?:left|right)(?![A-Za-z])")
 
 
@@ -131,7 +132,7 @@ class _Frame:
 
     def tex(self) -> str:
         if self.holds_text:
-            return _token(self.role, " ".join(self.text.split()), self.style)
+            return _token(self.role, self.words(), self.style)
         whole = SEPARATORS.get(self.role, "").join(self.children)
         template = TEMPLATES.get(self.role, ALL)
         if self.role in LIMITS and self.children and _is_command(self.children[0]):
@@ -144,6 +145,12 @@ class _Frame:
         parts = dict(zip((FIRST, SECOND, THIRD), self.children, strict=False))
         parts |= {ALL: whole, COLUMNS: self.style[: self.columns].ljust(self.columns, "c")}
         return "".join(parts.get(char, char) for char in template)
+
+    def words(self) -> str:
+        """Return the text with one space where white space is; texts keep no-break spaces as spaces."""
+        if self.role != TOKENS[1]:
+            return " ".join(self.text.split())
+        return " ".join(filter(None, _BREAKING.split(self.text))).replace("\xa0", " ")
 
 
 def _is_command(tex: str) -> bool:

@@ -71,10 +71,13 @@ bool fn_formula_start(FnFormula *math, unsigned role, FnStr style)
     return true;
 }
 
-void fn_formula_blank(FnFormula *math)
+/* Add white space to the text of an element; texts keep no-break spaces as spaces. */
+bool fn_formula_blank(FnFormula *math, bool is_no_break)
 {
     FnFrame *frame = &math->frames[math->depth - 1];
+    if (is_no_break && frame->role == LAST_TOKEN) return fn_formula_word(math, " ", 1);
     frame->gap = math->tex.n > frame->start;
+    return true;
 }
 
 bool fn_formula_word(FnFormula *math, const char *p, size_t n)

@@ -101,7 +101,7 @@ bool fn_keep_in_code(const FnReader *);
 bool fn_formula_start(FnFormula *, unsigned role, FnStr style);
 bool fn_formula_end(FnFormula *, const FnBlocks *, unsigned role);
 bool fn_formula_word(FnFormula *, const char *p, size_t n);
-void fn_formula_blank(FnFormula *);
+bool fn_formula_blank(FnFormula *, bool is_no_break);
 bool fn_formula_finish(FnFormula *, const FnBlocks *); /* its TeX is in `tex` */
 FnStr fn_formula_style(unsigned role, const FnAttributes *);
 

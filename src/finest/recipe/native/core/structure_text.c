@@ -68,7 +68,7 @@ static bool add_blank(FnReader *reader, uint32_t code)
 {
     FnKeeper *keeper = reader->keeper;
     if (keeper->math.open) {
-        fn_formula_blank(&keeper->math);
+        return fn_formula_blank(&keeper->math, code == 0xa0);
     } else if (keeper->formula != FN_NO_FORMULA) {
         if (keeper->formula == FN_IN_FORMULA) keeper->blanks[0] = ' ', keeper->blank_n = 1;
     } else if (keeper->pre_from >= 0 && code == '\n') {
