@@ -1,4 +1,7 @@
-"""Plain SVG charts: bars by name, and lines over days. No library, so that the same figures give the same bytes."""
+"""Plain SVG charts: bars by name, and lines over days. No library, so that the same figures give the same bytes.
+
+Text has a white rim, so that it can be read on lines.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,12 @@ def bars(
     parts = [_HEAD.format(width=WIDTH, height=height), _text(12, 22, title, weight="bold")]
     parts += _legend(names)
     scale = (WIDTH - LEFT - RIGHT) / limit
+    if mark is not None:
+        x = LEFT + mark * scale
+        parts.append(
+            f'<line x1="{x:.1f}" y1="48" x2="{x:.1f}" y2="{height - 20}" stroke="#c53030" stroke-dasharray="4 3"/>'
+        )
+        parts.append(_text(x, height - 6, f"{mark:g}", anchor="middle", size=11))
     for index, (who, values) in enumerate(rows.items()):
         top = 56 + ROW * index
         parts.append(_text(LEFT - 8, top + 15, who, anchor="end"))
@@ -30,13 +39,7 @@ def bars(
             size = max(0.0, min(value, limit)) * scale
             at = top + 2 + thick * series
             parts.append(_rectangle(LEFT, at, size, thick - 1, COLOURS[series]))
-            parts.append(_text(LEFT + size + 4, at + thick - 1, f"{value:.2f}", size=10))
-    if mark is not None:
-        x = LEFT + mark * scale
-        parts.append(
-            f'<line x1="{x:.1f}" y1="48" x2="{x:.1f}" y2="{height - 20}" stroke="#c53030" stroke-dasharray="4 3"/>'
-        )
-        parts.append(_text(x, height - 6, f"{mark:g}", anchor="middle", size=11))
+            parts.append(_text(LEFT + size + 4, at + (thick + 6) / 2, f"{value:.2f}", size=9))
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -76,6 +79,7 @@ def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 13, weight: str = "normal") -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}">'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}"'
+        ' paint-order="stroke" stroke="#ffffff" stroke-width="3">'
         f"{escape(text)}</text>"
     )

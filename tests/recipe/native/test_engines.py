@@ -50,6 +50,7 @@ MORE_PIECES = (
     "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n", "<td class=blob-code>", "<div class='de1'>",
     "<div style='white-space: pre'>", "  ", "\n    ", "<span class=math>", "<div class=math-container>", "$$", "$x$",
     "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
+    "</head>", "<body>", "<template>",
 )  # fmt: skip
 PARTS = 64
 """The Python path takes a minute for the pages of a WARC."""

@@ -103,7 +103,15 @@ class StructureReader(TextReader):
     def start_tag(self, name: str, tag: Tag, attributes: Attributes) -> None:
         if self.math is not None:
             self.end_math()
+        if tag.role == roles.HEAD and self.open:
+            return
+        if tag.role == roles.BODY and self.in_head:
+            self.end_tag("head")
         super().start_tag(name, tag, attributes)
+
+    @property
+    def in_head(self) -> bool:
+        return bool(self.open) and self.open[0].tag == "head"
 
     def enter(self, tag: Tag, attributes: Attributes) -> None:
         role, shape = tag.role, self.shape
@@ -184,6 +192,8 @@ class StructureReader(TextReader):
             if role >= roles.MATHML or role == roles.SPAN or tag is None:
                 return
             self.end_math()
+        if role == roles.HEAD and not self.in_head:
+            return
         super().end_tag(name)
         if tag is None or self.skips:
             return

@@ -11,13 +11,13 @@ from finest.recipe.extract.tags import INLINE, PUSHED, SPACES, TAGS, VOID, Tag
 
 (
     H1, H2, H3, H4, H5, H6, BULLETS, NUMBERED, LIST_ITEM, DEFINED, QUOTED, PREFORMATTED, TABLE_ROOT, TABLE_ROW,
-    TABLE_CELL, HEADER_CELL, CODE, IMAGE, SCRIPT, UNSCRIPTED, RUBY, RUBY_TEXT, RUBY_MARK, SPAN, MATH, ANNOTATION,
-    IDENTIFIER, NUMBER, MATH_TEXT, MATH_ROW, FRACTION, SUPER, SUB, SUB_SUPER, UNDER, OVER, UNDER_OVER, ROOT_OF,
-    SQUARE_ROOT, FENCED, MATRIX, MATRIX_ROW, MATRIX_CELL,
-) = range(1, 44)  # fmt: skip
+    TABLE_CELL, HEADER_CELL, CODE, IMAGE, SCRIPT, UNSCRIPTED, RUBY, RUBY_TEXT, RUBY_MARK, SPAN, HEAD, BODY, MATH,
+    ANNOTATION, IDENTIFIER, NUMBER, MATH_TEXT, MATH_ROW, FRACTION, SUPER, SUB, SUB_SUPER, UNDER, OVER, UNDER_OVER,
+    ROOT_OF, SQUARE_ROOT, FENCED, MATRIX, MATRIX_ROW, MATRIX_CELL,
+) = range(1, 46)  # fmt: skip
 """Roles of tags. Those from ANNOTATION on belong to MathML, and have no effect outside `<math>`."""
 ROLES: Mapping[str, int] = {
-    name: role for name, role in dict(globals()).items() if name.isupper() and role in range(1, 44) and name != "PUSHED"
+    name: role for name, role in dict(globals()).items() if name.isupper() and role in range(1, 46) and name != "PUSHED"
 }
 """The roles by their names."""
 MATHML = ANNOTATION
@@ -43,10 +43,10 @@ STRUCTURE_TAGS: Mapping[str, Tag] = {
     **{name: TAGS[name]._replace(role=role) for role, names in _ROLES.items() for name in names},
     **{name: Tag(INLINE, role=role) for role, names in _INLINE.items() for name in names},
     "noscript": Tag(PUSHED, role=UNSCRIPTED),
-    **dict.fromkeys(("html", "head", "body"), Tag(VOID)),
-}
-"""The tags of `blocks-1` with their roles. Where `<html>`, `<head>` and `<body>` begin and end has no effect, since
-those that stand inside a page's text have none (HTML Standard, 13.2.6.4.7)."""
+    "html": Tag(VOID), "head": TAGS["head"]._replace(role=HEAD), "body": Tag(VOID, role=BODY),
+}  # fmt: skip
+"""The tags of `blocks-1` with their roles. `<html>`, `<head>` and `<body>` that stand inside a page's text have no
+effect (HTML Standard, 13.2.6.4.7); the first `<body>` or `</head>` ends whatever is open in the head."""
 
 NUMBERS, RENDERED, SOURCE, TEX, CODE_LINE, DRAWN = (1 << i for i in range(6))
 """What a class name says: NUMBERS are the line numbers of code, RENDERED is what MathJax drew, SOURCE is MathML that a
@@ -56,7 +56,7 @@ CLASSES: Mapping[str, int] = {
     **dict.fromkeys(
         ("gutter", "gl", "linenos", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers-rows", "ln",
          "lnt", "blob-num", "crayon-nums", "hljs-ln-numbers", "rouge-gutter", "line_number", "line_numbers",
-         "pre-numbering", "react-syntax-highlighter-line-number"), NUMBERS,
+         "pre-numbering", "react-syntax-highlighter-line-number", "lnum"), NUMBERS,
     ),
     **dict.fromkeys(("mathjax_display", "mathjax_preview", "mathjax_svg", "mathjax_chtml", "mjx-chtml"), RENDERED),
     **dict.fromkeys(("mwe-math-mathml-inline", "mwe-math-mathml-display", "katex-mathml"), SOURCE),

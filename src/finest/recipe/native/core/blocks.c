@@ -131,11 +131,14 @@ static void end_element(FnReader *reader, const FnHtmlTag *tag)
     }
 }
 
+static bool in_head(const FnReader *reader) { return reader->depth > 0 && reader->open[0].tag->role == FN_ROLE_HEAD; }
+
 static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, size_t n)
 {
     if (reader->keeper != NULL) {
         int done = fn_keep_end_in_math(reader, tag);
         if (done >= 0) return done;
+        if (tag != NULL && tag->role == FN_ROLE_HEAD && !in_head(reader)) return true;
     }
     if (is_hidden_name(reader, name, n) && --reader->hidden_nested < 0) reader->hidden.n = 0;
     if (tag == NULL || tag->does & (FN_DOES_RAW | FN_DOES_VOID)) return true;
@@ -378,6 +381,8 @@ static const char *read_start_tag(FnReader *reader, const char *start)
         return keeps ? fn_keep_raw(reader, tag, p, &attributes) : fn_pass_over(reader, tag, p);
     }
     if (keeps && !fn_keep_end_math(reader)) return NULL;
+    if (tag->role == FN_ROLE_HEAD && reader->depth > 0) return p;
+    if (tag->role == FN_ROLE_BODY && in_head(reader) && !end_tag(reader, reader->open[0].tag, "head", 4)) return NULL;
     if (same || (tag->does & FN_DOES_ENDS_P && is_hidden_name(reader, "p", 1))) {
         if (tag->does & FN_DOES_PUSHED && same) reader->hidden_nested++;
         else reader->hidden.n = 0;
