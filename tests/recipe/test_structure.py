@@ -31,6 +31,11 @@ CODE: dict[str, tuple[str, str]] = {
     "numbers in a block": ("<pre>8\n9\n10</pre><pre>1\n3</pre>", "```\n1\n3\n```"),
     "a margin of all lines": ("<pre>\n    a\n\n      b\n    c</pre>", "```\na\n\n  b\nc\n```"),
     "margins that differ": ("<pre>\t a\n\tb</pre><pre> a\n\tb</pre>", "```\n a\nb\n```\n\n```\n a\n\tb\n```"),
+    "a line each": (
+        "<div><pre><span class=lnum>  1:</span>a:</pre><pre><span class=lnum>  2:</span>  b</pre></div><pre>c\nd</pre>",
+        "```\na:\n  b\n```\n\n```\nc\nd\n```",
+    ),
+    "items of one line": ("<ul><li><pre>a</pre><li><pre>b</pre></ul>", "- ```\n  a\n  ```\n\n- ```\n  b\n  ```"),
     "lines of rows": (
         "<table>\n <tr>\n <td class=blob-num>1\n <td class=blob-code>a:</td>\n <tr>\n <td class=blob-code>  b</table>",
         "```\na:\n  b\n```",

@@ -30,7 +30,7 @@ from finest.pipeline.assembly.shards import plan_shards
 from finest.pipeline.assembly.winners import Winners
 from finest.pipeline.assembly.write import read_note, write_shard
 from finest.pipeline.dedup.index import NAME as INDEX
-from finest.pipeline.dedup.of_run import compared_pages, keep_index
+from finest.pipeline.dedup.of_run import compared_pages, index_signatures, keep_index
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ def assemble(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Manifest:
     pages = compared_pages(ledger, options, tasks)
     shards = run_shards(ledger, recipe)
     _write_shards(pages, shards, folder, tasks)
+    has_index = (ledger.out / INDEX).exists
+    if options.keep_index and not has_index():
+        index_signatures(pages, folder / INDEX, options.dedup_memory, tasks, has_index)
 
     def put_together() -> None:
         manifest = _put_together(ledger, recipe, shards, folder)
-        if options.keep_index and not (ledger.out / INDEX).exists():
-            shutil.rmtree(folder / INDEX, ignore_errors=True)
-            keep_index(pages, folder / INDEX, manifest.root, options.dedup_memory, tasks.progress)
+        if options.keep_index and not has_index():
+            keep_index(pages, folder / INDEX, manifest.root, tasks.progress)
             (folder / INDEX).rename(ledger.out / INDEX)
         write_card(ledger.out, manifest)
         write_manifest(ledger.out, manifest)

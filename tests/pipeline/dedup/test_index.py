@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from finest.dataset.open import open_dataset
 from finest.errors import LedgerError, UsageError
 from finest.pipeline.dedup import index as indexing
 from finest.pipeline.dedup.against import Earlier
-from finest.pipeline.dedup.index import NONE, Index, Made, rules_of, write_index
+from finest.pipeline.dedup.index import NONE, Index, Made, finish_index, rules_of, write_buckets
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
@@ -48,7 +49,8 @@ def made_index(signatures: list[list[np.ndarray | None]], folder: Path) -> tuple
     is_row = survivor == np.arange(len(survivor))
     ids = [pa.array([str(row) for row in np.flatnonzero(is_row)])]
     made = Made(files, RunSignatures(files).starts, survivor, is_row)
-    write_index(folder / "index", made, iter(ids), ABOUT, 1_000_000_000)
+    write_buckets(folder / "index", made, 1_000_000_000, here(folder), lambda: False)
+    finish_index(folder / "index", iter(ids), ABOUT)
     return Index.open(folder), survivor.tolist()
 
 
@@ -152,3 +154,18 @@ def test_a_new_run_drops_what_a_dataset_has_and_leaves_it_as_it_is(tmp_path: Pat
     assert all(path.read_bytes() == data for path, data in files.items())
     with pytest.raises(LedgerError, match="another earlier dataset"):
         refine(options(tmp_path / "second", second), QUIET)
+
+
+def test_an_index_that_was_not_finished_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its buckets are not written again, and a file that a killed process left is no part of it."""
+    warc = write_warc(tmp_path / "a.warc.gz", [[response(n, n)] for n in range(4)])
+    wanted = options(tmp_path / "out", warc, keep_index=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("finest.pipeline.dedup.of_run.finish_index", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            refine(wanted, QUIET)
+    (tmp_path / "out" / "ledger" / "assembly" / "index" / ".00.rows.aa.tmp").touch()
+    monkeypatch.setattr(indexing, "_write_bucket", lambda *_: sys.exit(2))
+    refine(wanted, QUIET)
+    Index.open(tmp_path / "out").check(load_recipe("fineweb"))
+    assert len(list((tmp_path / "out" / "index").iterdir())) == 2 * 14 + 2

@@ -80,7 +80,7 @@ def plainly(texts: list[str], found: list[int]) -> tuple[list[int], list[float]]
     return survivors, similar
 
 
-@pytest.mark.parametrize(("tasks_of", "blocks", "workers"), [(1_000_000, 1, 0), (30, 5, 0), (50, 3, 2)])
+@pytest.mark.parametrize(("tasks_of", "blocks", "workers"), [(1_000_000, 1, 0), (30, 5, 0), (50, 3, 2), (30, 0, 2)])
 def test_each_dropped_page_has_a_kept_witness(
     tasks_of: int, blocks: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +91,7 @@ def test_each_dropped_page_has_a_kept_witness(
     clustered = len({row for pair in enumerate(found) if pair[0] != pair[1] for row in pair})
     monkeypatch.setattr(pairs, "_TASK_ROWS", tasks_of)
     monkeypatch.setattr(pairs, "_CLUSTER_BYTES", 2 * blocks * 1_000_000_000 // clustered)
+    monkeypatch.setattr(pairs, "_BLOCK_ROWS", 1_000 if blocks else clustered // 4)  # several, although one would fit
     survivors, similar = verified(slices, tmp_path, workers)
     assert (survivors, similar) == plainly(texts, found)
     dropped = [row for row, survivor in enumerate(survivors) if survivor != row]

@@ -13,7 +13,7 @@ of two runs are those of one run over both in which the pages of the first come 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -26,11 +26,13 @@ import pyarrow.parquet as pq
 
 from finest.atomic_files import size_and_sha256, sync
 from finest.errors import UsageError
+from finest.pipeline.dedup.files import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.pipeline.dedup.signatures import Hashes, Rows, Signatures
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
 
 FORMAT = "finest-signatures/1"
@@ -83,23 +85,31 @@ class Made:
     """For each page of the run, whether the dataset has its row."""
 
 
-def write_index(
-    folder: Path, made: Made, ids: Iterator[pa.Array], about: dict[str, Any], memory_bytes: int
-) -> None:  # fmt: skip
-    """Write an index into a new folder; `ids` are the record ids of the dataset's rows, in the order of the run.
+def write_buckets(folder: Path, made: Made, memory_bytes: int, tasks: Tasks, is_over: Callable[[], bool]) -> None:
+    """Write the digests of all buckets into a folder; it keeps what a killed process has written there of the same run.
 
-    It holds at most `memory_bytes` beside 4 bytes for each page.
+    Each process holds at most `memory_bytes` beside 4 bytes for each page. `is_over()` says whether the index is
+    finished, and elsewhere.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     rank = np.cumsum(made.is_row, dtype=np.uint32) - np.uint32(1)
     ranges = max(-(-len(made.survivor) * _SORT_BYTES // memory_bytes), 1)
-    buckets = max((part.buckets for part in made.parts if part.signed), default=0)
-    for bucket in range(buckets):
-        _write_bucket(folder, made, rank, bucket, ranges)
+    tasks.run(
+        "Indexing signatures", range(max((part.buckets for part in made.parts if part.signed), default=0)),
+        lambda bucket: _write_bucket(folder, made, rank, bucket, ranges),
+        lambda bucket: (folder / f"{bucket:02d}.rows").exists() or is_over(),
+    )  # fmt: skip
+
+
+def finish_index(folder: Path, ids: Iterator[pa.Array], about: dict[str, Any]) -> None:
+    """Write what else an index has; `ids` are the record ids of the dataset's rows, in the order of the run."""
     with pq.ParquetWriter(folder / "ids.parquet", pa.schema([("id", pa.string())])) as writer:
         for group in _grouped(ids):
             writer.write_table(pa.table({"id": group}), row_group_size=_GROUP)
+    for path in (*folder.glob(".*"), folder / "index.json"):  # of a killed process
+        path.unlink(missing_ok=True)
     files = {path.name: size_and_sha256(path) for path in sorted(folder.iterdir())}
+    buckets = sum(name.endswith(".rows") for name in files)
     stated = {"format": FORMAT, **about, "buckets": buckets, "files": files}
     (folder / "index.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
     for path in folder.iterdir():
@@ -109,7 +119,10 @@ def write_index(
 def _write_bucket(folder: Path, made: Made, rank: NDArray[np.uint32], bucket: int, ranges: int) -> None:
     """Write the sorted digests of a bucket, each once with the first of its rows."""
     bounds = [(number << 64) // ranges for number in range(ranges + 1)]
-    with (folder / f"{bucket:02d}.digests").open("wb") as keys, (folder / f"{bucket:02d}.rows").open("wb") as rows:
+    with (
+        whole_file(folder / f"{bucket:02d}.rows") as rows,  # closed last: a bucket with this file is whole
+        whole_file(folder / f"{bucket:02d}.digests") as keys,
+    ):
         for low, high in pairwise(bounds):
             found, targets = _entries(made, rank, bucket, low, high - 1)
             order = np.lexsort((targets, found))

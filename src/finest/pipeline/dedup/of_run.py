@@ -8,14 +8,14 @@ import pyarrow as pa
 import xxhash
 
 from finest.pipeline.assembly.pages import Pages, first_numbers
-from finest.pipeline.dedup.index import Index, Made, rules_of, write_index
+from finest.pipeline.dedup.index import Index, Made, finish_index, rules_of, write_buckets
 from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.recipe.judge import toolbox
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from finest.pipeline.ledger import Ledger
@@ -59,9 +59,17 @@ class PackTexts:
         return self._ledger.pack(part).batches("rows", ["language", "text"])
 
 
-def keep_index(pages: Pages, folder: Path, root: str, memory_bytes: int, progress: Progress) -> None:
-    """Write the index of the dataset with that root into the new folder."""
-    ledger, parts, is_row = pages.ledger, signatures_of(pages.ledger, pages.recipe), pages.is_row()
+def index_signatures(pages: Pages, folder: Path, memory_bytes: int, tasks: Tasks, is_over: Callable[[], bool]) -> None:
+    """Write the signatures of the index of the run's dataset into a folder."""
+    assert pages.survivors is not None
+    parts = signatures_of(pages.ledger, pages.recipe)
+    made = Made(parts, pages.first_compared.tolist(), pages.survivors, pages.is_row())
+    write_buckets(folder, made, memory_bytes, tasks, is_over)
+
+
+def keep_index(pages: Pages, folder: Path, root: str, progress: Progress) -> None:
+    """Finish the index in that folder as the one of the dataset with that root."""
+    ledger, is_row = pages.ledger, pages.is_row()
 
     def ids() -> Iterator[pa.Array]:
         row = 0
@@ -70,7 +78,5 @@ def keep_index(pages: Pages, folder: Path, root: str, memory_bytes: int, progres
                 yield batch["id"].filter(pa.array(is_row[row : row + batch.num_rows]))
                 row += batch.num_rows
 
-    assert pages.survivors is not None
     progress.say(f"Writing the index of {is_row.sum():,} rows")
-    made = Made(parts, pages.first_compared.tolist(), pages.survivors, is_row)
-    write_index(folder, made, ids(), {"root": root, "rules": rules_of(pages.recipe)}, memory_bytes)
+    finish_index(folder, ids(), {"root": root, "rules": rules_of(pages.recipe)})

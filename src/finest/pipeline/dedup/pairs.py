@@ -12,7 +12,7 @@ anybody can compute it again from the dataset and the WARCs.
     OUT/ledger/dedup/verified.npy                  for each row, in order, the row that is kept of its cluster
     OUT/ledger/dedup/jaccard.npy                   for each row, in order, its similarity with that row if it is dropped
 
-A block is the share of clusters whose texts fit into the memory of a process.
+A block is a share of the clusters whose texts fit into the memory of a process.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ MAX_WITNESSES = 32
 _CLUSTER_BYTES = 20_000
 """Memory per cluster, of which at most every second page of `_in_cluster` is one: the text and shingles of a kept page.
 Its 5,700 characters (the average of two crawls) take 6 kB as text and 8 kB as hashes of shingles."""
-_TASK_ROWS = 1_000_000
-"""Rows whose texts a task reads."""
+_PARTS = 64
+"""Tasks of each step that even a small run is divided into, for all cores; they make up to _PARTS * _PARTS files."""
+_BLOCK_ROWS = 1_000
+"""Least rows of such a block: about a second."""
+_TASK_ROWS, _MOST_TASK_ROWS = 20_000, 1_000_000
+"""Least and most rows whose texts a task reads; more tasks would make too many files of a large run."""
 _SCHEMA = pa.schema([("row", pa.int64()), ("root", pa.int64()), ("language", pa.string()), ("text", pa.large_string())])
 _PAIR = np.dtype([("row", np.int64), ("witness", np.int64), ("jaccard", np.float64)])
 
@@ -69,8 +73,10 @@ class Pairs:
         self._folder, self._starts, self._texts, self._tools, self._least = folder, starts, texts, tools, min_jaccard
         self._found = np.load(folder / "survivors.npy", mmap_mode="r")
         self._in_cluster = _in_cluster(self._found)
-        self._blocks = max(-(-int(self._in_cluster.sum()) * _CLUSTER_BYTES // (2 * memory_bytes)), 1)
-        self._tasks = max(min(len(starts) - 1, -(-starts[-1] // _TASK_ROWS)), 1)
+        similar, rows = int(self._in_cluster.sum()), starts[-1]
+        fit = -(-similar * _CLUSTER_BYTES // (2 * memory_bytes))
+        self._blocks = max(fit, min(similar // _BLOCK_ROWS, _PARTS), 1)
+        self._tasks = max(min(len(starts) - 1, -(-rows // min(max(_TASK_ROWS, rows // _PARTS), _MOST_TASK_ROWS))), 1)
 
     @property
     def verified_path(self) -> Path:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from finest.recipe.toolbox import Toolbox
 
 _IN_ONE_PROCESS = 100_000
-"""Up to this many rows, which take a second, no worker is forked."""
+"""Up to this many rows, whose signatures take a second, no worker is forked to compare them."""
 
 
 class Survivors(NamedTuple):
@@ -57,9 +57,8 @@ def find_survivors(
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
     tasks.progress.say(f"Deduplicating {cost}")
-    tasks = tasks if run.total_rows > _IN_ONE_PROCESS else tasks.alone()
     stages = Stages(run, cost, folder)
-    stages.run(tasks)
+    stages.run(tasks if run.total_rows > _IN_ONE_PROCESS else tasks.alone())
     kept, jaccard = stages.survivors_path, None
     if texts is not None and rules.min_jaccard:
         pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes)

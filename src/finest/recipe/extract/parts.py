@@ -85,7 +85,7 @@ class Part(Block):
     depth: int
     """Number of elements around it."""
     is_line: bool
-    """Whether it is one line of code, in an element whose name says so."""
+    """Whether it is preformatted text of one line, or lines of code whose elements say so."""
     around: Around
 
 

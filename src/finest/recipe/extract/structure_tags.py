@@ -56,7 +56,7 @@ CLASSES: Mapping[str, int] = {
     **dict.fromkeys(
         ("gutter", "gl", "linenos", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers-rows", "ln",
          "lnt", "blob-num", "crayon-nums", "hljs-ln-numbers", "rouge-gutter", "line_number", "line_numbers",
-         "pre-numbering", "react-syntax-highlighter-line-number"), NUMBERS,
+         "pre-numbering", "react-syntax-highlighter-line-number", "lnum"), NUMBERS,
     ),
     **dict.fromkeys(("mathjax_display", "mathjax_preview", "mathjax_svg", "mathjax_chtml", "mjx-chtml"), RENDERED),
     **dict.fromkeys(("mwe-math-mathml-inline", "mwe-math-mathml-display", "katex-mathml"), SOURCE),

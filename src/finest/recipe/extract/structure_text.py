@@ -214,7 +214,8 @@ class TextReader(Reader):
 
     def add_part(self, marked: str) -> None:
         self.spend(BLOCK_STEPS)
-        in_pre, is_line = self.pre_from >= 0, self.pre_from >= 0 and self.is_line
+        in_pre = self.pre_from >= 0
+        is_line = in_pre and (self.is_line or "\n" not in marked)
         if in_pre and not is_line:
             marked = dedented(marked)
         text = unmarked(marked)
@@ -224,7 +225,7 @@ class TextReader(Reader):
         in_cell = shape.in_cell and not self.page.tables[shape.table].nested
         part = Part(
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
-            marked, shape, NO_MARKER if is_line else self.marker, self.counters[shape.lists],
+            marked, shape, NO_MARKER if in_pre and self.is_line else self.marker, self.counters[shape.lists],
             self.row if in_cell else -1, self.column, in_pre or self.code_chars == self.chars,
             2 * self.formula_chars >= self.chars or ENVIRONMENT in marked, self.language if in_pre else "",
             len(self.open), is_line, self.around,

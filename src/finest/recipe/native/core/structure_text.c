@@ -305,8 +305,9 @@ static bool add_block(FnReader *reader)
     FnFound *found = reader->found;
     FnBlock *block = &reader->block;
     fn_keep_spend(reader, FN_BLOCK_STEPS);
-    bool in_pre = keeper->pre_from >= 0, is_line = in_pre && keeper->is_line;
+    bool in_pre = keeper->pre_from >= 0;
     char *text = found->text.p;
+    bool is_line = in_pre && (keeper->is_line || memchr(text + block->start, '\n', found->text.n - block->start) == NULL);
     if (in_pre && !is_line) found->text.n = (size_t)(dedent(text + block->start, text + found->text.n) - text);
     if (in_pre && is_numbers(text + block->start, text + found->text.n)) {
         found->text.n = block->start;
@@ -324,7 +325,7 @@ static bool add_block(FnReader *reader)
     block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
                         memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
     block->is_line = is_line;
-    block->marker = is_line ? FN_NO_MARKER : (uint8_t)keeper->marker;
+    block->marker = in_pre && keeper->is_line ? FN_NO_MARKER : (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
     block->row = in_cell ? keeper->row : -1;
     block->column = (uint8_t)keeper->column;
