@@ -21,9 +21,9 @@ from finest.settings import default_cache
 LIBRARIES = {"trafilatura": "1.11.0"}
 HASHES = {
     "fineweb": "ef4692587a044ac0ffbf45c6dadce73e4ae438a984857b6398c4718984266921",
-    "finest": "a0a0d0e358e999302278c8b50146e2884c17a23a8dffbfe7f9be9d888d23e2c2",
-    "finest-scored": "2132ecd37000b3a941ca8b1d8f0cb49ab847a56042e9ce78d0f1843309d64a9a",
-    "finest-union": "9aae354a73013d33b3648a27e0491f44fc915ff4fe5701f4911f00fe6f87ffbc",
+    "finest": "62a09758576cd3b08203ac0939efc883d5cb190873607ed279c1dbbf4c5b2ca2",
+    "finest-scored": "a5897b3cc94cb993c574c7c630be4468ebcc94c25d2c13c54743773eaab71bda",
+    "finest-union": "e16a6d0c57fe3efb31683287d43d8fd35942aa4f62a3de10c6c4d1410bfb2502",
     "fineweb-2": "81689f14768ffbd15c391ce5b55823c876c274a67ec18083f032bad4a87c5916",
     "fineweb-2-lid176": "43acd2d5a283c68463f238ab505ff040cfee4ec89ab5e119df3c902c4bf9b33c",
 }

@@ -20,6 +20,7 @@ from finest.recipe import bounds, chunks, minhash, tokens
 from finest.recipe.decontaminate import characters, match
 from finest.recipe.decontaminate import ngrams as evaluation
 from finest.recipe.extract import (
+    block_features,
     blocks,
     content,
     core_tables,
@@ -38,6 +39,7 @@ from finest.recipe.extract import (
     structure_text,
     structured_text,
     tags,
+    trees,
 )
 from finest.recipe.quality_model import fasttext, hashing
 from finest.recipe.quality_model.format import MAX_CLASSES
@@ -152,17 +154,33 @@ def _structure() -> Iterator[str]:
     yield from _enum(
         "limits of engine blocks-2",
         {
-            **_named("FN", structure_text, ("MOST_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
+            **_named("FN", structure_text, ("MOST_STEPS", "BLOCK_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
             **_named("FN", structure, ("MOST_MARGIN", "MOST_QUOTES", "MOST_ROWSPAN", "MOST_NUMBER")),
             "FN_GRID_COLUMNS": structure.MOST_COLUMNS,
             **_named("FN", formulas, ("MOST_FRAMES", "MOST_TEX", "MOST_FENCES", "MOST_ALIGNED")),
             "FN_MOST_LANGUAGE": structure_tags.MOST_LANGUAGE,
+            "FN_NESTS": parts.NESTS,
             **_named("FN", parts, ("NO_MARKER", "BULLET", "ORDINAL", "DEFINITION")),
             **{f"FN_MARK_{name}": ord(getattr(parts, name)) for name in ("IN_CODE", "IN_LINE", "ON_DISPLAY", "ENDED")},
             **_named("FN", render, ("LEAST_ROWS", "LEAST_COLUMNS", "MOST_CELL", "MOST_HEADED_CELL")),
             **_named("FN", structured_text, ("TABLE_LIMIT", "CODE_LIMIT", "FORMULA_LIMIT", "GAP_LIMIT", "LEAST_SHOWN")),
         },
     )
+    yield from _enum(
+        "block_features.py, trees.py: columns of the trees",
+        {
+            "FN_COLUMNS": len(block_features.COLUMNS), "FN_ALL_COLUMNS": len(trees.ALL_COLUMNS),
+            "FN_MOST_VALUE": block_features.MOST, **_named("FN", block_features, ("SHARE", "NAME_BITS", "LEAST_PROSE")),
+            **_named("FN", trees, ("MOST_SCORE", "MOST_DEPTH", "MOST_TREES")),
+            "FN_SCORE_NEAR": 1 + len(trees.STEPS), "FN_SCORE_WINDOWS": len(trees.REACHES),
+        },
+    )  # fmt: skip
+    for name, values in (
+        ("FN_NEIGHBOUR_STEPS", block_features.NEIGHBOURS), ("FN_WINDOW_REACHES", block_features.WINDOWS),
+        ("FN_SCORE_STEPS", trees.STEPS), ("FN_SCORE_REACHES", trees.REACHES),
+    ):  # fmt: skip
+        yield f"#define {name} {', '.join(map(str, values))}"
+    yield ""
 
 
 def _c_string(text: str) -> str:

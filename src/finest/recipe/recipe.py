@@ -283,7 +283,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     else:
         text = _read(name_or_path)
     try:
-        return parse_recipe(_with_whole_paths(tomllib.loads(text), Path(name_or_path).parent))
+        return parse_recipe(_with_trees(_with_whole_paths(tomllib.loads(text), Path(name_or_path).parent)))
     except (tomllib.TOMLDecodeError, ValidationError, RecipeError) as error:
         raise RecipeError(f"recipe {name_or_path}: {_reason(error)}") from error
 
@@ -296,7 +296,29 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     if wrong:
         need = " ".join(f"{name}=={version}" for name, version in sorted(wrong.items()))
         raise RecipeError(f"it was made with other library versions; install them with: pip install {need}")
+    _check_trees(recipe.extraction)
     return recipe
+
+
+def _check_trees(rules: ExtractionRules) -> None:
+    from finest.recipe.extract.trees import shipped_sha256
+
+    if rules.is_structured and rules.trees_sha256 != shipped_sha256():
+        asked = f'is "{rules.trees_sha256}"' if rules.trees_sha256 else "is not stated"
+        raise RecipeError(
+            f"[extraction] trees_sha256 {asked}: install the version of finest-data that made the recipe; for a recipe "
+            f'of your own, set trees_sha256 = "{shipped_sha256()}", the trees of this version'
+        )
+
+
+def _with_trees(data: dict[str, Any]) -> dict[str, Any]:
+    """Add the sha256 of the shipped trees to a recipe that needs it and does not state it."""
+    from finest.recipe.extract.trees import shipped_sha256
+
+    section = data.get("extraction")
+    if isinstance(section, dict) and "blocks-2" in (section.get("engine"), section.get("second")):
+        section.setdefault("trees_sha256", shipped_sha256())
+    return data
 
 
 def _installed(name: str) -> str | None:

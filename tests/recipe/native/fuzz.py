@@ -27,11 +27,13 @@ from zlib import crc32
 
 from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, extract_trafilatura, main_text, structured_text
+from finest.recipe.extract.block_features import COLUMNS, name_groups
 from finest.recipe.extract.blocks import read_blocks
 from finest.recipe.extract.main_text import Model
 from finest.recipe.extract.page import extract_in_python
 from finest.recipe.extract.parse import source_of
 from finest.recipe.extract.structure import read_page
+from finest.recipe.extract.trees import ALL_COLUMNS, Stage, Trees, shipped_trees
 from finest.recipe.language import LanguageModel, _by_core, _by_fasttext, shipped_model
 from finest.recipe.minhash import Signer
 from finest.recipe.ngrams import Ngrams
@@ -73,6 +75,21 @@ def models() -> list[Model]:
     return [replace(shipped, weights=weights) for weights in others]
 
 
+def forests() -> list[Trees]:
+    """Trees under which every column tells, and trees that keep every block."""
+    chance = random.Random(2)
+    stages = []
+    for depth, columns in ((6, COLUMNS), (5, ALL_COLUMNS)):
+        numbers = [*range(len(columns))] * 4
+        chance.shuffle(numbers)
+        numbers = numbers[: len(numbers) // depth * depth]
+        limits = chance.choices((-300, -5, 0, 0, 0, 1, 2, 5, 10, 30, 60, 300), k=len(numbers))
+        leaves = chance.choices(range(-60, 61), k=len(numbers) // depth << depth)
+        stages.append(Stage(depth, 5, bytes(numbers), tuple(limits), tuple(leaves)))
+    every = Stage(1, 1, bytes([0]), (0,), (0, 0))
+    return [Trees(*stages), Trees(every, every)]
+
+
 class Html:
     """The main text of a page, by the shipped weights and by others."""
 
@@ -92,19 +109,19 @@ class Html:
 
 
 class Structure:
-    """The main text of a page with its structure, in both formats, by the shipped weights and by others."""
+    """The main text of a page with its structure, in both formats, by the shipped trees and by others."""
 
     def __init__(self) -> None:
-        self._models = [main_text.model(), *models()[:2]]
-        self._tables = [structured_text.open_structure_tables(native.core(), model) for model in self._models]
+        self._forests = [shipped_trees(), *forests()]
+        self._tables = [structured_text.open_structure_tables(native.core(), trees) for trees in self._forests]
 
     def by_core(self, html: str) -> list[tuple[str, ...]]:
         return [native.core().structure_extract(tables, html, FORMATS) for tables in self._tables]
 
     def in_python(self, html: str) -> list[tuple[str, ...]]:
         html.encode()
-        page = read_page(html, self._models[0].groups)
-        return [structured_text.render_page(page, FORMATS, model) for model in self._models]
+        page = read_page(html, name_groups())
+        return [structured_text.render_page(page, FORMATS, trees) for trees in self._forests]
 
 
 class Texts:

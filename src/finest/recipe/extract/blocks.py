@@ -86,7 +86,8 @@ class _Open(NamedTuple):
     names: int
     near: int
     shape: Any
-    """State of other engines."""
+    around: Any
+    """State of other engines, with `shape`."""
 
 
 def read_blocks(html: str, groups: Mapping[str, int]) -> list[Block]:
@@ -115,6 +116,7 @@ class Reader(Markup):
         """Number of open elements around the hidden one, and of open elements of its name inside it."""
         self.is_item = self.is_cell = False
         self.shape: Any = None
+        self.around: Any = None
 
     def read(self) -> list[Block]:
         at, end = 0, len(self.html)
@@ -238,7 +240,7 @@ class Reader(Markup):
             if hidden:
                 self.hide(name)
             return
-        self.open.append(_Open(name, self.flags, self.names, self.near, self.shape))
+        self.open.append(_Open(name, self.flags, self.names, self.near, self.shape, self.around))
         self.flags |= tag.flag
         self.near, self.names = self.names | names, names
         self.kind = tag.kind
@@ -286,7 +288,7 @@ class Reader(Markup):
         return None
 
     def close(self, depth: int) -> None:
-        _, self.flags, self.names, self.near, self.shape = self.open[depth]
+        _, self.flags, self.names, self.near, self.shape, self.around = self.open[depth]
         del self.open[depth:]
         if self.skipped_from >= depth:
             self.skipped_from = -1

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from finest.recipe import native
 from finest.recipe.extract.blocks import COMMAS, DROPPED, SENTENCE_ENDS, Block, read_blocks
@@ -30,6 +30,9 @@ SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
 """Sizes of the one-hot feature groups: own shape, previous and next shape (the last slot means no neighbour), kind,
 text type, position and page size."""
 FLAGS_FROM, NAMES_FROM = sum(SIZES), sum(SIZES) + len(FLAGS)
+
+
+Marks: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,17 @@ def _shipped_tables(core: Core) -> BlockTables:
     return open_tables(core, model())
 
 
-def open_tables(
-    core: Core, given: Model, tags: Mapping[str, Tag] = TAGS, classes: Mapping[str, int] | None = None,
-    symbols: Mapping[str, str] | None = None,
-) -> BlockTables:  # fmt: skip
+def open_tables(core: Core, given: Model) -> BlockTables:
     """Return the tables of a model for the compiled core, with the same tags, words and weights as in Python."""
-    words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
-    return core.blocks_open(
-        [(name, *tag) for name, tag in tags.items()], words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED),
-        list(given.weights), [*(classes or {}).items()], [*(symbols or {}).items()],
-    )  # fmt: skip
+    return core.blocks_open(*common_tables(given.groups, TAGS), list(given.weights), [], [], [])
+
+
+def common_tables(
+    groups: Mapping[str, int], tags: Mapping[str, Tag]
+) -> tuple[list[tuple[str, int, int, int, int, int, int, int]], list[tuple[str, int, bool]], list[str], Marks]:
+    """Return the tags, the words, the attributes of names and the marks of an engine's tables for the compiled core."""
+    words = [(word, groups.get(word, 0), word in DENYING) for word in {*groups, *DENYING}]
+    return [(name, *tag) for name, tag in tags.items()], words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED)
 
 
 def extract_in_python(html: str) -> str | None:

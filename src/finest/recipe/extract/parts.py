@@ -12,6 +12,8 @@ IN_CODE, IN_LINE, ON_DISPLAY, ENDED = "\x01", "\x02", "\x03", "\x04"
 """Marks in a block's text: code, a formula in a line, and one of its own line begin; what began last has ended."""
 NO_MARKER, BULLET, ORDINAL, DEFINITION = range(4)
 PRE = kind_of("pre")
+NESTS = 3
+"""Number of elements around a block that its description knows one by one."""
 _MARKED = dict.fromkeys(map(ord, IN_CODE + IN_LINE + ON_DISPLAY + ENDED))
 
 
@@ -30,6 +32,17 @@ class Shape(NamedTuple):
     table: int = -1
     """Number of the innermost table in the page."""
     in_cell: bool = False
+
+
+class Around(NamedTuple):
+    """The elements around a block, as the model that selects the main text sees them."""
+
+    above: int = 0
+    """Bits of the name groups of all of them."""
+    path: int = 0
+    """A hash of the properties and names of all of them."""
+    nests: tuple[int, ...] = (0,) * NESTS
+    """Numbers of the innermost ones, each its own."""
 
 
 @dataclass(slots=True)
@@ -73,6 +86,7 @@ class Part(Block):
     """Number of elements around it."""
     is_line: bool
     """Whether it is preformatted text of one line, or lines of code whose elements say so."""
+    around: Around
 
 
 @dataclass(slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from finest.recipe.extract.block_features import name_groups
 from finest.recipe.extract.blocks import read_blocks
 from finest.recipe.extract.main_text import model, scores
 from finest.recipe.extract.structure import read_page
 from finest.recipe.extract.structured_text import choose
+from finest.recipe.extract.trees import shipped_trees
 
 if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
@@ -37,7 +39,7 @@ def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Pie
     """
     found, left = _words(extracted), _words(final)
     if recipe.extraction.engine == "blocks-2":
-        choice = choose(read_page(html, model().groups), model())
+        choice = choose(read_page(html, name_groups()), shipped_trees())
         return [
             Piece(part.text, taken, taken and all(_is_left(line, found, left) for line in part.text.split("\n")), score)
             for part, score, taken in zip(*choice, strict=True)

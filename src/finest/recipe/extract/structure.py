@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from finest.recipe.extract import structure_tags as roles
 from finest.recipe.extract.formulas import Formula, style_of
 from finest.recipe.extract.markup import Attributes
-from finest.recipe.extract.parts import BULLET, DEFINITION, IN_CODE, NO_MARKER, ORDINAL, Page, Table
+from finest.recipe.extract.parts import BULLET, DEFINITION, IN_CODE, NO_MARKER, ORDINAL, Around, Page, Table
 from finest.recipe.extract.structure_text import MOST_LISTS, TextReader
 from finest.recipe.extract.tags import INLINE, ITEM, LIST, TERM, TERMS, Tag
 
@@ -39,6 +39,13 @@ def read_page(html: str, groups: Mapping[str, int]) -> Page:
     return reader.page
 
 
+def around(before: Around, tag: Tag, names: int, number: int) -> Around:
+    """Return what is around a block inside one more element."""
+    code = tag.does + (tag.kind << 12) + (tag.flag << 16) + (tag.role << 25)
+    path = ((before.path + code) * 0x9E3779B1 & 0xFFFFFFFF) ^ names
+    return Around(before.above | names, path, (number, *before.nests[:-1]))
+
+
 class StructureReader(TextReader):
     """The reader of engine `blocks-2`."""
 
@@ -48,7 +55,7 @@ class StructureReader(TextReader):
         super().__init__(html, groups)
         self.unscripted_from = -1
         """Depth at which `<noscript>` began, or -1."""
-        self.next_column = 0
+        self.next_column = self.entered = 0
         self.until = [0] * MOST_COLUMNS
         """Number of the row from which a column of the table is free of cells that span rows."""
 
@@ -115,6 +122,8 @@ class StructureReader(TextReader):
 
     def enter(self, tag: Tag, attributes: Attributes) -> None:
         role, shape = tag.role, self.shape
+        self.entered += 1
+        self.around = around(self.around, tag, self.names, self.entered)
         if self.skips or self.pre_from >= 0:
             return
         says = roles.class_bits(attributes)

@@ -20,6 +20,7 @@ from finest.recipe.extract.parts import (
     NO_MARKER,
     ON_DISPLAY,
     PRE,
+    Around,
     Page,
     Part,
     Shape,
@@ -32,8 +33,11 @@ from finest.recipe.extract.structure_tags import plain_of
 from finest.recipe.extract.tags import Tag
 
 MOST_STEPS = 1 << 22
-"""Limit on the open elements that end tags are compared with, and on the bytes of TeX that MathML is made of. Of
-4,236 pages, the one that needs most takes 460,000, and of those made to be hard, one takes 1,035,000."""
+"""Limit on the open elements that end tags are compared with, the bytes of TeX that MathML is made of, and blocks. Of
+4,236 pages, the one that needs most takes 460,000 without its blocks, and of those made to be hard, one takes
+1,035,000."""
+BLOCK_STEPS = 16
+"""Steps of a block: a page has at most 262,144, which take 150 MB."""
 TOO_MANY_STEPS = f"the page takes more than {MOST_STEPS} steps"
 MOST_LISTS = 15
 """Limit on nested lists that are counted."""
@@ -55,6 +59,7 @@ class TextReader(Reader):
         self.page = Page()
         self.found = self.page.shown
         self.shape: Shape = Shape()
+        self.around: Around = Around()
         self.pre_from = self.code_from = -1
         """Depths at which preformatted text and code in a line began, or -1."""
         self.drawn = False
@@ -208,6 +213,7 @@ class TextReader(Reader):
         self.clear()
 
     def add_part(self, marked: str) -> None:
+        self.spend(BLOCK_STEPS)
         in_pre = self.pre_from >= 0
         is_line = in_pre and (self.is_line or "\n" not in marked)
         if in_pre and not is_line:
@@ -222,7 +228,7 @@ class TextReader(Reader):
             marked, shape, NO_MARKER if in_pre and self.is_line else self.marker, self.counters[shape.lists],
             self.row if in_cell else -1, self.column, in_pre or self.code_chars == self.chars,
             2 * self.formula_chars >= self.chars or ENVIRONMENT in marked, self.language if in_pre else "",
-            len(self.open), is_line,
+            len(self.open), is_line, self.around,
         )  # fmt: skip
         if in_cell:
             table = self.page.tables[shape.table]

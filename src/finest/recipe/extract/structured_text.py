@@ -1,6 +1,6 @@
 """Engine `blocks-2`: the main text of a page with its structure, as plain text or Markdown.
 
-`structure` reads the blocks, the model of `blocks-1` scores them, `kept` decides over tables and gaps as wholes, and
+`structure` reads the blocks, `trees` scores them, `kept` decides over tables and gaps as wholes, and
 `render` writes the text.
 """
 
@@ -11,13 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe import native
+from finest.recipe.extract.block_features import name_groups
 from finest.recipe.extract.limit import ExtractionLimit
-from finest.recipe.extract.main_text import Model, model, open_tables, scores
+from finest.recipe.extract.main_text import common_tables
 from finest.recipe.extract.parts import Page, Part, Table
 from finest.recipe.extract.render import render, table_of
 from finest.recipe.extract.structure import read_page
 from finest.recipe.extract.structure_tags import CLASSES, STRUCTURE_TAGS, SYMBOLS
 from finest.recipe.extract.structure_text import TOO_MANY_STEPS
+from finest.recipe.extract.trees import Trees, shipped_trees
 
 if TYPE_CHECKING:
     from finest.recipe.native._core import BlockTables, Core
@@ -56,23 +58,24 @@ def extract_formats(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _shipped_tables(core: Core) -> BlockTables:
-    return open_structure_tables(core, model())
+    return open_structure_tables(core, shipped_trees())
 
 
-def open_structure_tables(core: Core, given: Model) -> BlockTables:
+def open_structure_tables(core: Core, trees: Trees) -> BlockTables:
     """Return the tables of a model for the compiled core, for engine `blocks-2`."""
-    return open_tables(core, given, STRUCTURE_TAGS, CLASSES, SYMBOLS)
+    common = common_tables(name_groups(), STRUCTURE_TAGS)
+    return core.blocks_open(*common, [], [*CLASSES.items()], [*SYMBOLS.items()], [stage.packed() for stage in trees])
 
 
 def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     """Return the result of `extract_formats`, computed without the core."""
     html.encode()
-    return render_page(read_page(html, model().groups), formats, model())
+    return render_page(read_page(html, name_groups()), formats, shipped_trees())
 
 
-def render_page(page: Page, formats: Sequence[bool], given: Model) -> tuple[str, ...]:
+def render_page(page: Page, formats: Sequence[bool], trees: Trees) -> tuple[str, ...]:
     """Choose the blocks of the main text by a model, and return their text in each format."""
-    found = choose(page, given)
+    found = choose(page, trees)
     return tuple(render(found.parts, found.kept, page.tables, markdown=markdown) for markdown in formats)
 
 
@@ -89,17 +92,17 @@ class Choice(NamedTuple):
         return sum(part.chars for part, is_main in zip(self.parts, self.kept, strict=True) if is_main)
 
 
-def choose(page: Page, given: Model) -> Choice:
+def choose(page: Page, trees: Trees) -> Choice:
     """Return the blocks that a reader sees, or those in `<noscript>` if the main text is there, with the choice."""
-    shown = _choice(page.shown, page.tables, given)
+    shown = _choice(page.shown, page.tables, trees)
     if not page.unscripted or shown.chars >= LEAST_SHOWN:
         return shown
-    unscripted = _choice(page.unscripted, page.tables, given)
+    unscripted = _choice(page.unscripted, page.tables, trees)
     return unscripted if unscripted.chars > shown.chars else shown
 
 
-def _choice(parts: list[Part], tables: Sequence[Table], given: Model) -> Choice:
-    found = scores(parts, given.weights)
+def _choice(parts: list[Part], tables: Sequence[Table], trees: Trees) -> Choice:
+    found = trees.scores(parts)
     return Choice(parts, found, kept(parts, tables, found))
 
 

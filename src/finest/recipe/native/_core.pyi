@@ -82,9 +82,10 @@ class Core(Protocol):
         weights: list[int],
         classes: list[tuple[str, int]],
         symbols: list[tuple[str, str]],
+        stages: list[tuple[int, int, bytes, bytes, bytes]],
         /,
     ) -> BlockTables:
-        """Prepare tables for `blocks_extract`, or with `symbols` for `structure_extract`.
+        """Prepare tables for `blocks_extract`, or with two `stages` of trees for `structure_extract`.
 
         `marks` are sentence ends, commas, and characters to drop.
         """

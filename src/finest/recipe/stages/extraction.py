@@ -27,6 +27,8 @@ class ExtractionRules(Rules):
     - `cpu_limit_s` limits the extraction of one page, in CPU seconds. Engine `blocks-2` limits its steps instead, so
       that no verdict depends on the machine.
     - `format` is what engine `blocks-2` writes: `text`, or `markdown`. The filters judge what it writes.
+    - `trees_sha256` is the sha256 of the trees with which `blocks-2` selects the main text. A recipe file that does not
+      state it gets that of the installed version; one that states another is refused.
     - `second` is another extractor, run on each page too. Of the two texts, the one with the higher score by the
       shipped quality model `choose_by` (its sha256 is `choose_by_sha256`) is judged first. If a filter drops it, except
       for its language, the other one is judged, and the page is kept if that passes. Column `engine` names the text's
@@ -39,6 +41,7 @@ class ExtractionRules(Rules):
     cpu_limit_s: float = 10.0
     format: Literal["text", "markdown"] = "text"
     both: bool = False
+    trees_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     second: Engine | None = None
     choose_by: str = Field(default="", pattern=r"^([a-z][a-z0-9_]{0,31})?$")
     choose_by_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
@@ -50,9 +53,14 @@ class ExtractionRules(Rules):
             raise ValueError("second, choose_by and choose_by_sha256 are all named, or none of them")
         if self.second is not None and (self.second == self.engine or self.both):
             raise ValueError("second is another extractor than engine, and not used together with both")
-        if "blocks-2" not in (self.engine, self.second) and (self.format != "text" or self.both):
+        if not self.is_structured and (self.format != "text" or self.both):
             raise ValueError(f'engine {self.engine!r} writes plain text only; set engine = "blocks-2"')
         return self
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether engine `blocks-2` runs on each page."""
+        return "blocks-2" in (self.engine, self.second)
 
     @property
     def columns(self) -> tuple[Column, ...]:

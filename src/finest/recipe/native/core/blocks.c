@@ -108,7 +108,7 @@ static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, cons
         if (hidden) fn_hide(reader, name);
         return true;
     }
-    reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near, fn_shape(reader)};
+    reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near, fn_shape(reader), fn_around(reader)};
     reader->flags |= tag->flag;
     reader->near = reader->names | names;
     reader->names = names;

@@ -33,7 +33,7 @@ typedef struct {
     unsigned mark_count;
     int32_t weights[1024];
     PyObject *entities;      /* a memo of html.unescape */
-    bool keeps;              /* the structure of pages, as blocks-2 does */
+    struct FnTrees *trees;   /* of blocks-2, or NULL */
     FnNames class_names, symbol_names;
     unsigned classes[FN_MOST_NAMES];
     FnStr symbols[FN_MOST_NAMES];
@@ -41,6 +41,9 @@ typedef struct {
 
 /* What the elements around a block make of it. */
 typedef struct { uint8_t quotes, lists, margin, width, level; bool ordered, in_cell; int32_t table; } FnShape;
+
+/* The elements around a block, as the model of blocks-2 sees them. */
+typedef struct { uint32_t above, path, nests[FN_NESTS]; } FnAround;
 
 typedef struct {
     size_t start, end;       /* in `text` */
@@ -54,12 +57,13 @@ typedef struct {
     uint32_t number;
     int32_t row;
     FnShape shape;
+    FnAround around;
     FnStr language;          /* in the page, not yet in lower case */
 } FnBlock;
 
 typedef struct { FnBlock *blocks; size_t count, room; FnGrowing text; } FnFound;
 
-typedef struct { const FnHtmlTag *tag; uint32_t flags, names, near; FnShape shape; } FnOpen;
+typedef struct { const FnHtmlTag *tag; uint32_t flags, names, near; FnShape shape; FnAround around; } FnOpen;
 
 typedef struct FnKeeper FnKeeper;
 
@@ -106,6 +110,5 @@ const char *fn_end_tag_at(FnReader *, const FnHtmlTag *, const char *p); /* wher
 const char *fn_pass_over(FnReader *, const FnHtmlTag *, const char *p);
 /* main_text.c */
 FnBlocks *fn_blocks_of(PyObject *capsule); /* NULL with an exception */
-int32_t fn_score(const FnBlocks *, const FnFound *, size_t at); /* above 0 for main text */
 
 #endif

@@ -1,6 +1,6 @@
 /* Select the blocks of a page that are its main text: C port of extract/main_text.py. */
 #define PY_SSIZE_T_CLEAN
-#include "blocks.h"
+#include "trees.h"
 
 #define CAPSULE "finest.blocks"
 _Static_assert(FN_FEATURE_NAME + 32 <= sizeof(((FnBlocks *)NULL)->weights) / sizeof(int32_t),
@@ -11,6 +11,8 @@ static void close_tables(PyObject *capsule)
     FnBlocks *tables = PyCapsule_GetPointer(capsule, CAPSULE);
     if (tables == NULL) return;
     Py_XDECREF(tables->entities);
+    if (tables->trees != NULL) fn_trees_close(tables->trees);
+    free(tables->trees);
     for (unsigned i = 0; i < tables->naming_count; i++) free((char *)tables->naming[i].p);
     for (unsigned i = 0; i < tables->symbol_names.count; i++) free((char *)tables->symbols[i].p);
     free(tables);
@@ -131,6 +133,13 @@ static bool add_marks(FnBlocks *tables, const char *text, unsigned kind)
     return true;
 }
 
+static bool add_trees(FnBlocks *tables, PyObject *stages)
+{
+    tables->trees = calloc(1, sizeof(struct FnTrees));
+    if (tables->trees == NULL) return PyErr_NoMemory() != NULL;
+    return fn_trees_open(tables->trees, stages);
+}
+
 static void add_blanks(FnBlocks *tables)
 {
     for (uint32_t code = 0; code < sizeof(tables->kinds); code++)
@@ -139,12 +148,13 @@ static void add_blanks(FnBlocks *tables)
 
 PyObject *fn_blocks_open(PyObject *self, PyObject *args)
 {
-    PyObject *tags, *words, *naming, *weights, *classes, *symbols;
+    PyObject *tags, *words, *naming, *weights, *classes, *symbols, *stages;
     const char *ends, *commas, *dropped;
     (void)self;
     if (!PyArg_ParseTuple(
-            args, "O!O!O!(sss)O!O!O!", &PyList_Type, &tags, &PyList_Type, &words, &PyList_Type, &naming, &ends, &commas, &dropped,
-            &PyList_Type, &weights, &PyList_Type, &classes, &PyList_Type, &symbols))
+            args, "O!O!O!(sss)O!O!O!O!", &PyList_Type, &tags, &PyList_Type, &words, &PyList_Type, &naming, &ends, &commas, &dropped,
+            &PyList_Type, &weights, &PyList_Type, &classes, &PyList_Type, &symbols,
+            &PyList_Type, &stages))
         return NULL;
     FnBlocks *tables = calloc(1, sizeof(FnBlocks));
     if (tables == NULL) return PyErr_NoMemory();
@@ -154,14 +164,14 @@ PyObject *fn_blocks_open(PyObject *self, PyObject *args)
         return NULL;
     }
     add_blanks(tables);
-    tables->keeps = PyList_GET_SIZE(symbols) > 0;
     tables->entities = PyDict_New();
     bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
                 add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
                 add_each(tables, classes, add_class) && add_each(tables, symbols, add_symbol) &&
                 add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) &&
                 add_marks(tables, dropped, FN_CHAR_NOTHING);
-    if (good && tables->weight_count <= FN_FEATURE_NAME + 1) good = refused("too few weights");
+    if (good && PyList_GET_SIZE(stages) > 0) good = add_trees(tables, stages);
+    else if (good && tables->weight_count <= FN_FEATURE_NAME + 1) good = refused("too few weights");
     if (!good) Py_CLEAR(capsule);
     return capsule;
 }
@@ -193,7 +203,7 @@ static int32_t sum_of_bits(const int32_t *weights, uint32_t mask)
     return sum;
 }
 
-int32_t fn_score(const FnBlocks *tables, const FnFound *found, size_t at)
+static int32_t score_of(const FnBlocks *tables, const FnFound *found, size_t at)
 {
     const FnBlock *block = &found->blocks[at];
     const int32_t *weights = tables->weights;
@@ -215,7 +225,7 @@ static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *
     for (size_t at = 0; at < found->count; at++) {
         const FnBlock *block = &found->blocks[at];
         bool beside = was_main && block->is_cell;
-        was_main = fn_score(tables, found, at) > 0;
+        was_main = score_of(tables, found, at) > 0;
         if (!was_main) continue;
         if (out->n > 0 && !fn_grow(out, beside ? "\t" : "\n", 1)) return false;
         if (block->is_item && !fn_grow(out, "- ", 2)) return false;
@@ -234,7 +244,8 @@ PyObject *fn_blocks_extract(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO", &capsule, &html)) return NULL;
     FnBlocks *tables = fn_blocks_of(capsule);
     if (tables == NULL || !fn_page_of(html, &page)) return NULL;
-    if (fn_read_blocks(tables, page.p, page.n, &found, NULL) && write_main(tables, &found, &out))
+    if (tables->trees != NULL) PyErr_SetString(PyExc_ValueError, "the tables are of engine blocks-2");
+    else if (fn_read_blocks(tables, page.p, page.n, &found, NULL) && write_main(tables, &found, &out))
         text = PyUnicode_DecodeUTF8(out.n ? out.p : "", (Py_ssize_t)out.n, "strict");
     free(page.own);
     free(found.blocks);

@@ -1,6 +1,6 @@
 /* Choose the blocks of the main text and write them: C port of extract/render.py and extract/structured_text.py. */
 #define PY_SSIZE_T_CLEAN
-#include "structure.h"
+#include "trees.h"
 
 typedef struct { const FnFound *found; const int32_t *scores; bool *kept; } Choice;
 
@@ -65,20 +65,20 @@ static int32_t limit_of(const FnFound *found, const FnBlock *block)
     return block->is_formula ? FN_FORMULA_LIMIT : 0;
 }
 
-/* Number of characters of the blocks that are kept; `scores` has room for all. */
-static size_t choose(const FnBlocks *tables, const FnKeeper *page, const FnFound *found, int32_t *scores, bool *kept)
+/* Count the characters of the blocks that are kept; `scores` has room for all. False with an exception. */
+static bool choose(const FnBlocks *tables, const FnKeeper *page, const FnFound *found, int32_t *scores, bool *kept, size_t *chars)
 {
     Choice choice = {found, scores, kept};
+    if (!fn_scores(tables->trees, found, scores)) return false;
     for (size_t at = 0; at < found->count; at++) {
         const FnBlock *block = &found->blocks[at];
-        scores[at] = fn_score(tables, found, at);
         kept[at] = scores[at] > limit_of(found, block);
     }
     keep_tables(page, &choice);
     keep_gaps(&choice);
-    size_t chars = 0;
-    for (size_t at = 0; at < found->count; at++) chars += kept[at] ? found->blocks[at].chars : 0;
-    return chars;
+    *chars = 0;
+    for (size_t at = 0; at < found->count; at++) *chars += kept[at] ? found->blocks[at].chars : 0;
+    return true;
 }
 
 /* ---- writing ---- */
@@ -260,11 +260,14 @@ static PyObject *all_formats(const FnBlocks *tables, const FnKeeper *page, PyObj
     bool *kept = malloc(2 * (room + 1) * sizeof(bool)), *main = kept;
     PyObject *texts = scores != NULL && kept != NULL ? PyTuple_New(PyTuple_GET_SIZE(formats)) : PyErr_NoMemory();
     if (texts != NULL) {
-        size_t chars = choose(tables, page, found, scores, kept);
-        if (chars < FN_LEAST_SHOWN && choose(tables, page, other, scores, kept + room + 1) > chars) {
+        size_t chars = 0, others = 0;
+        bool good = choose(tables, page, found, scores, kept, &chars) &&
+                    (chars >= FN_LEAST_SHOWN || choose(tables, page, other, scores, kept + room + 1, &others));
+        if (others > chars) {
             found = other;
             main = kept + room + 1;
         }
+        if (!good) Py_CLEAR(texts);
     }
     for (Py_ssize_t i = 0; texts != NULL && i < PyTuple_GET_SIZE(formats); i++) {
         PyObject *text = rendered(page, found, main, PyTuple_GET_ITEM(formats, i) == Py_True);
@@ -292,7 +295,7 @@ PyObject *fn_structure_extract(PyObject *self, PyObject *args)
     }
     page->shape = (FnShape){.width = 2, .table = -1};
     page->pre_from = page->code_from = page->unscripted_from = -1;
-    if (!tables->keeps) PyErr_SetString(PyExc_ValueError, "the tables are of engine blocks-1");
+    if (tables->trees == NULL) PyErr_SetString(PyExc_ValueError, "the tables are of engine blocks-1");
     else if (fn_read_blocks(tables, given.p, given.n, &page->found[0], page)) texts = all_formats(tables, page, formats);
     for (int i = 0; i < 2; i++) {
         free(page->found[i].blocks);

@@ -279,9 +279,21 @@ static bool enter(FnReader *reader, unsigned role, const FnAttributes *attribute
     }
 }
 
+/* Take note of one more element around what follows; its names are the reader's. */
+static void surround(FnReader *reader, const FnHtmlTag *tag)
+{
+    FnAround *around = &reader->keeper->around;
+    uint32_t code = tag->does + (tag->kind << 12) + (tag->flag << 16) + (tag->role << 25);
+    around->above |= reader->names;
+    around->path = ((around->path + code) * 0x9e3779b1u) ^ reader->names;
+    memmove(around->nests + 1, around->nests, (FN_NESTS - 1) * sizeof(uint32_t));
+    around->nests[0] = ++reader->keeper->entered;
+}
+
 bool fn_keep_enter(FnReader *reader, const FnHtmlTag *tag, const FnAttributes *attributes)
 {
     if (reader->keeper->failed) return false;
+    surround(reader, tag);
     return fn_skips(reader) || reader->keeper->pre_from >= 0 || enter(reader, tag->role, attributes);
 }
 
@@ -328,6 +340,7 @@ void fn_keep_close(FnReader *reader, int depth)
         reader->block.start = reader->found->text.n;
     }
     keeper->shape = reader->open[depth].shape;
+    keeper->around = reader->open[depth].around;
     keeper->failed |= !good;
 }
 

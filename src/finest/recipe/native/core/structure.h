@@ -50,6 +50,8 @@ struct FnKeeper {
     FnTable *tables;
     size_t table_count, table_room;
     FnShape shape;
+    FnAround around;
+    uint32_t entered;            /* elements so far */
     int pre_from, code_from, unscripted_from;
     uint32_t counters[FN_MOST_LISTS + 1];
     int32_t row;
@@ -75,6 +77,11 @@ struct FnKeeper {
 static inline FnShape fn_shape(const FnReader *reader)
 {
     return reader->keeper != NULL ? reader->keeper->shape : (FnShape){0};
+}
+
+static inline FnAround fn_around(const FnReader *reader)
+{
+    return reader->keeper != NULL ? reader->keeper->around : (FnAround){0};
 }
 
 /* structure.c: those that return bool return false with an exception */

@@ -304,6 +304,7 @@ static bool add_block(FnReader *reader)
     FnKeeper *keeper = reader->keeper;
     FnFound *found = reader->found;
     FnBlock *block = &reader->block;
+    fn_keep_spend(reader, FN_BLOCK_STEPS);
     bool in_pre = keeper->pre_from >= 0;
     char *text = found->text.p;
     bool is_line = in_pre && (keeper->is_line || memchr(text + block->start, '\n', found->text.n - block->start) == NULL);
@@ -318,6 +319,8 @@ static bool add_block(FnReader *reader)
     block->flags = reader->flags;
     block->names = reader->near | reader->own_names;
     block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
+    block->is_item = reader->is_item;
+    block->is_cell = reader->is_cell;
     block->is_code = in_pre || keeper->code_chars == block->chars;
     block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
                         memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
@@ -328,6 +331,7 @@ static bool add_block(FnReader *reader)
     block->column = (uint8_t)keeper->column;
     block->depth = (uint16_t)reader->depth;
     block->shape = keeper->shape;
+    block->around = keeper->around;
     block->language = in_pre ? keeper->language : FN_NONE;
     if (in_cell) {
         FnTable *table = &keeper->tables[keeper->shape.table];
