@@ -84,4 +84,4 @@ def test_the_dataset_has_an_allocation_of_its_own(slurm_cluster: Folder) -> None
 def test_what_can_never_run_is_not_handed_in(request_: SlurmRequest, words: str, slurm_cluster: Folder) -> None:
     """Slurm takes some of these and lets them wait for ever."""
     with pytest.raises(ClusterError, match=words):
-        fit(request_, slices=10)
+        fit(request_, parts=10)
