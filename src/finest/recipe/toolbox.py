@@ -37,13 +37,12 @@ class Toolbox:
         order = ORDERS[recipe.order]
         self.stages: tuple[Stage[Any], ...] = (*order.filters, *self.other_stages, *order.row)
         """All stages in the order in which they judge a page."""
-        self.second_stages = self._second_stages()
-        """The stages that judge a second extractor's text."""
         self._of_language: dict[str, dict[str, Rules]] = {}
         self._tokenizers: dict[str, words.Tokenizer] = {}
 
-    def _second_stages(self) -> tuple[Stage[Any], ...]:
-        """Return the stages after extraction.
+    @cached_property
+    def second_stages(self) -> tuple[Stage[Any], ...]:
+        """The stages that judge a second extractor's text: those after extraction.
 
         A second text counts only if all of them keep it, so their order is free: the language, which takes longest,
         comes after Gopher's filters, unless it has rules of its own or those filters do not follow it.
