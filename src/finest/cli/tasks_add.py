@@ -45,7 +45,7 @@ PACKET_PAGES, MAX_PACKET_PAGES = 5_000, 20_000
 def add_command(
     crawl: str, recipe_name: str, language: str | None, pages_where: str | None, packet_pages: int, price: float
 ) -> None:  # fmt: skip
-    """Add another language, a newer recipe, or chosen pages of a crawl.
+    """Add a language, a recipe or some pages of a crawl.
 
     With --language, miners refine all WARC files of the crawl in that language, with a recipe that has a table of
     languages, such as fineweb-2-lid176, or one that keeps it. Miners get such work with `finest mine --language`.
