@@ -1,4 +1,4 @@
-"""What judging costs a validator in a day, by the number of validators, from the product's own draws.
+"""Compute the cost of judging for a validator in a day, by the number of validators, from the product's own draws.
 
     python -m bench.subnet.cost                256 miners with 48 tasks of four WARCs a day
 
@@ -27,7 +27,7 @@ LINES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one of `validators` judges of a day's tasks."""
+    """The work that one of `validators` judges of a day's tasks."""
 
     validators: int
     share: float

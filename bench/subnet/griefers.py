@@ -1,4 +1,4 @@
-"""How far a crawl gets if some of the hotkeys are out to burn its WARCs, with the product's own leases and reopening.
+"""Measure how far a crawl gets if hotkeys are out to burn its WARCs, with the product's own leases and reopening.
 
     python -m bench.subnet.griefers            256 hotkeys and 10,000 WARCs, without griefers and with a tenth of them
 

@@ -42,7 +42,7 @@ TRANSACTION_RETRY = Policy(first_s=0.04, cap_s=1.0, tries=5)
 TO_WAL_RETRY = Policy(first_s=0.02, cap_s=0.05, budget_s=BUSY_S)
 """For the switch to WAL, where SQLite does not wait (https://sqlite.org/wal.html#activating_and_configuring)."""
 _WRITE, _READ = "BEGIN IMMEDIATE", "BEGIN"
-"""How a transaction of SQLite begins."""
+"""The statement that begins a transaction of SQLite."""
 _PASSING = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and a retry may succeed."""
 _LOCK_KEY = 0x66696E657374

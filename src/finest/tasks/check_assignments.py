@@ -47,7 +47,7 @@ class _List:
     places: dict[str, int] = field(default_factory=dict)
     claims: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: str = ""
-    """What its entries are, if they are no WARCs: packets or merges, of which a lease gets one."""
+    """The kind of its entries, if they are no WARCs: packets or merges, of which a lease gets one."""
 
     @property
     def length(self) -> int:

@@ -130,7 +130,7 @@ SYMBOLS: Mapping[str, str] = {
 """TeX of the whole text of an identifier or operator."""
 
 DELIMITERS = (("$$", "$$", True), ("$", "$", False), ("\\(", "\\)", False), ("\\[", "\\]", True))
-"""What begins and ends a formula that MathJax is to draw, and whether it has a line of its own."""
+"""The marks around a formula that MathJax is to draw, and whether it has a line of its own."""
 LANGUAGE_PREFIXES = ("language-", "lang-")
 MOST_LANGUAGE = 20
 _LOWER = {code: code + 32 for code in range(0x41, 0x5B)}
