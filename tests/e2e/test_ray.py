@@ -18,6 +18,12 @@ pytestmark = pytest.mark.slow
 ON_RAY = ("--executor", "ray", "--total_tasks", 2, "--mem-per-cpu", 1)
 
 
+@pytest.fixture(autouse=True)
+def _a_ray_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an address, Ray joins whatever cluster runs on this machine, such as that of another test."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+
+
 @pytest.fixture(scope="module")
 def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three small slices."""

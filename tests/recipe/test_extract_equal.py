@@ -30,7 +30,7 @@ ATTRIBUTES = (
 )  # fmt: skip
 TEXTS = st.sampled_from(("", "", "\n ", "word", " of the ", "Facebook", "a, b, c. ", SENTENCE, LONG, "&nbsp;é\u2028z"))
 CPU_LIMIT_S = 20.0
-PARTS = 80
+PARTS = 40
 
 
 def element(tag: str, name: str | None, attribute: str | None, content: str, tail: str) -> str:

@@ -30,7 +30,7 @@ FUZZED, GUIDED = (
 """Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
 came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
-PARTS = 32
+PARTS = 16
 """The Python path takes a minute for the pages of a WARC."""
 
 
