@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from finest.settings import Settings
+    from finest.tasks.store import Store
     from finest.warc.source import CommonCrawl, Shard
 
 work_option = click.option(
@@ -99,6 +100,18 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise UsageError(f"{package} is not installed; pip install 'finest-data[{extra}]'") from error
+
+
+@contextmanager
+def task_store(settings: Settings) -> Iterator[Store]:
+    """Open the task server's database until the block ends; raises UsageError if its packages are missing."""
+    with needs("server"):
+        from finest.tasks.store import Store
+    store = Store.open(settings.database_url)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 @contextmanager

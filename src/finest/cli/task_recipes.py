@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import console, needs, say
+from finest.cli.shared import console, say, task_store
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -83,20 +83,15 @@ def set_recipe_command(source: str, since_block: int, language: str) -> None:
     from finest.tasks.models import ReferenceRecipe
 
     settings = load_settings()
-    with needs("server"):
-        from finest.tasks.store import Store
-    quiet_client()
-    recipe = recipe_at(source)
-    try:
-        entry = ReferenceRecipe(
-            name=recipe.name, hash=recipe.hash, source=source, language=language, since_block=since_block
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from error
-    store = Store.open(settings.database_url)
-    try:
+    with task_store(settings) as store:
+        quiet_client()
+        recipe = recipe_at(source)
+        try:
+            entry = ReferenceRecipe(
+                name=recipe.name, hash=recipe.hash, source=source, language=language, since_block=since_block
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise UsageError(f"{first['loc'][0]}: {first['msg']}") from error
         added = store.add_recipe(entry)
-    finally:
-        store.close()
     click.echo(f"{'named' if added else 'was named before'}: {recipe.name} {recipe.hash} from block {since_block:,} on")

@@ -9,7 +9,7 @@ import click
 
 from finest.chain.options import chain_options
 from finest.cli.groups import Commands
-from finest.cli.shared import console, needs, say
+from finest.cli.shared import console, say, task_store
 from finest.cli.task_recipes import recipes_command, set_recipe_command
 from finest.cli.tasks_add import add_command
 from finest.cli.tasks_index import publish_index
@@ -20,9 +20,7 @@ from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.chain.options import ChainOptions
-    from finest.settings import Settings
     from finest.tasks.check_log import LogSummary, Seen
-    from finest.tasks.store import Store
 
 SAY_BEACONS = 100
 """Beacons between two lines about the progress; 20 are new each day, and each takes some tenths of a second."""
@@ -68,8 +66,8 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
     if bool(sources) == everything:
         raise UsageError("name crawls or lists of WARC files, or use --all: finest tasks import CC-MAIN-2025-26")
     origin = CommonCrawl(settings.cc_https, settings.cc_collinfo)
-    store, failed = _store(settings), []
-    try:
+    failed = []
+    with task_store(settings) as store:
         for source in origin.crawls(say) if everything else sources:
             try:
                 by_name = source.startswith("CC-MAIN-") and not Path(source).exists()
@@ -82,8 +80,6 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
                     if price is not None:
                         store.set_price(each.crawl, price)
                     click.echo(str(each))
-    finally:
-        store.close()
     if failed:
         raise SourceError(f"not imported: {', '.join(failed)}; all others were. Run the same command again")
 
@@ -100,11 +96,8 @@ def price_command(work: str, price: float) -> None:
     \b
     finest tasks price CC-MAIN-2025-26 1.5
     """
-    store = _store(load_settings())
-    try:
+    with task_store(load_settings()) as store:
         store.set_price(work, price)
-    finally:
-        store.close()
     click.echo(f"{work}: price {price:g}")
 
 
@@ -119,11 +112,8 @@ def show_command() -> None:
     """
     from rich.table import Table
 
-    store = _store(load_settings())
-    try:
+    with task_store(load_settings()) as store:
         crawls = store.crawls()
-    finally:
-        store.close()
     names = ("work", "kind", "language", "recipe", "price", "WARCs", "open", "leased", "finished")
     table = Table(*names, box=None, pad_edge=False)
     table.columns[0].no_wrap = True
@@ -278,9 +268,3 @@ def _check_beacons(summary: LogSummary, until: int, options: ChainOptions) -> in
                     "server chose who got which WARCs"
                 )
     return len(new)
-
-
-def _store(settings: Settings) -> Store:
-    with needs("server"):
-        from finest.tasks.store import Store
-    return Store.open(settings.database_url)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, needs, say
+from finest.cli.shared import common_crawl, say, task_store
 from finest.cli.task_recipes import recipe_at
 from finest.formatting import counted
 from finest.settings import load_settings
@@ -78,15 +78,10 @@ def add_command(
             raise UsageError(f"recipe {recipe.name} needs the language of the work, for example: --language deu_Latn")
     source = None if recipe_name in SHIPPED else recipe_name
     work = NewWork(crawl, recipe.name, recipe.hash, language, pages_where, source=source)
-    with needs("server"):
-        from finest.tasks.store import Store
-    store = Store.open(settings.database_url)
-    try:
+    with task_store(settings) as store:
         if pages_where and not store.has_work(work.name):
             work = replace(work, packets=_packets(crawl, pages_where, packet_pages, settings))
         new = store.add_work(work, price)
-    finally:
-        store.close()
     click.echo(f"{work.name}: {counted(new, 'new ' + ('packet' if pages_where else 'WARC'))}, price {price:g}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from finest.cli.shared import needs, say
+from finest.cli.shared import needs, say, task_store
 from finest.settings import load_settings
 
 
@@ -29,7 +29,6 @@ def publish_index(repo: str, private: bool) -> None:
     settings = load_settings()
     with needs("server"):
         from finest.tasks.index import earlier_entries, entries_of
-        from finest.tasks.store import Store
     from finest.cli.views.index import checked
     from finest.cli.views.steps import Steps
     from finest.dataset.hub import Hub
@@ -37,11 +36,8 @@ def publish_index(repo: str, private: bool) -> None:
     from finest.dataset.publish_index import publish_index as send
 
     quiet_client()
-    store = Store.open(settings.database_url)
-    try:
+    with task_store(settings) as store:
         tasks = store.accepted()
-    finally:
-        store.close()
     hub = Hub(say=say)
     name = hub.full_name(repo)
     with Steps() as steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from finest.cli.shared import needs, say
+from finest.cli.shared import say, task_store
 from finest.cli.task_recipes import recipe_at
 from finest.formatting import counted
 from finest.settings import load_settings
@@ -45,19 +45,16 @@ def merge_command(crawl: str, repo: str, recipe_name: str, inputs: int, price: f
     from finest.tasks.recipes import AskedRecipe
 
     settings = load_settings()
-    with needs("server"):
-        from finest.tasks.store import Store
-    quiet_client()
-    recipe = recipe_at(recipe_name)
-    if recipe.dedup.cluster_size:
-        raise UsageError(f"rows of {recipe.name} state the sizes of their clusters, so its datasets cannot be merged")
-    hub = Hub(say=say)
-    index = read_index(hub, Revision(repo, hub.head(repo).sha))
-    store = Store.open(settings.database_url)
-    try:
+    with task_store(settings) as store:
+        quiet_client()
+        recipe = recipe_at(recipe_name)
+        if recipe.dedup.cluster_size:
+            raise UsageError(
+                f"rows of {recipe.name} state the sizes of their clusters, so its datasets cannot be merged"
+            )
+        hub = Hub(say=say)
+        index = read_index(hub, Revision(repo, hub.head(repo).sha))
         source = recipe.name if recipe_name in SHIPPED else recipe_name
         asked = AskedRecipe(recipe.name, recipe.hash, source)
         new = store.add_merges(crawl, asked, index.select(crawl=crawl), inputs, price)
-    finally:
-        store.close()
     click.echo(f"{name_of(crawl, recipe.hash)}: {counted(new, 'new merge')} of {inputs} datasets, price {price:g}")
