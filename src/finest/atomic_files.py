@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,6 +44,11 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync(path.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a path that no other process uses, on any machine."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def sync(path: Path) -> None:

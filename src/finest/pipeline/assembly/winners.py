@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from finest.pipeline.dedup.files import temporary_name
+from finest.atomic_files import temporary_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import finest
-from finest.atomic_files import sync, write_whole
+from finest.atomic_files import sync, temporary_name, write_whole
 from finest.dataset import sources as stated
 from finest.dataset.merkle import SeriesTrees, rows_series
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
@@ -20,7 +20,6 @@ from finest.dataset.selection import Rule
 from finest.dataset.shards import Shard as DataFile
 from finest.dataset.shards import ShardWriter
 from finest.pipeline.assembly.pages import dedup_first
-from finest.pipeline.dedup.files import temporary_name
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages.dedup import CLUSTER_SIZE
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from finest.atomic_files import sync
+from finest.atomic_files import sync, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +42,3 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if not path.is_dir():
             raise
         shutil.rmtree(temporary)
-
-
-def temporary_name(path: Path) -> Path:
-    """Return a name beside a path that no other process uses, on any machine."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")

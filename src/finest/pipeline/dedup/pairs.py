@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from finest.pipeline.dedup.files import temporary_name, whole_file, whole_folder
+from finest.atomic_files import temporary_name
+from finest.pipeline.dedup.files import whole_file, whole_folder
 from finest.pipeline.dedup.forest import CHUNK
 from finest.recipe.minhash import similarity
 

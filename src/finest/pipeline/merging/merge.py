@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import finest
-from finest.atomic_files import write_whole
+from finest.atomic_files import temporary_name, write_whole
 from finest.dataset.card import write_card
 from finest.dataset.limits import SERIES_SOURCES
 from finest.dataset.location import open_anywhere
@@ -27,7 +27,6 @@ from finest.dataset.sources import are_few, source_file_path, sum_counts, write_
 from finest.dataset.subset import UNFINISHED, new_folder
 from finest.errors import UsageError
 from finest.pipeline.assembly.pages import dedup_first
-from finest.pipeline.dedup.files import temporary_name
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.pipeline.merging.parts import PartTexts, check_mergeable, ids_of, plan_parts, rows_of_part
