@@ -30,12 +30,12 @@ typedef struct {
     uint64_t named[FN_NAME_BITS]; /* share of the characters that an element of the group is around */
 } Page;
 
-typedef struct { int16_t *to; size_t stride; unsigned column; } Row;
+typedef struct { int16_t *to; unsigned column; } Row;
 
 static void put(Row *row, int64_t value)
 {
     const int64_t most = FN_MOST_VALUE;
-    row->to[row->column++ * row->stride] = (int16_t)(value > most ? most : value < -most ? -most : value);
+    row->to[row->column++ * FN_TILE] = (int16_t)(value > most ? most : value < -most ? -most : value);
 }
 
 static uint64_t share(uint64_t part, uint64_t whole)
@@ -300,7 +300,7 @@ static void describe(const Page *page, FnColumns *columns)
     static const size_t reaches[] = {FN_WINDOW_REACHES};
     for (size_t at = 0; at < page->count; at++) {
         const FnBlock *block = &page->found->blocks[at];
-        Row row = {columns->values + at, columns->stride, 0};
+        Row row = {fn_column(columns, 0, at), 0};
         put_own(page, at, &row);
         put_bits(&row, block->flags, FN_FLAGS);
         put_bits(&row, block->names, FN_NAME_BITS);
