@@ -166,7 +166,7 @@ bool fn_scores(const FnTrees *trees, const FnFound *found, int32_t *scores)
     if (found->count == 0) return true;
     size_t stride = (found->count + FN_TILE - 1) / FN_TILE * FN_TILE;
     FnColumns columns = {
-        calloc(stride * FN_ALL_COLUMNS, sizeof(int16_t)), stride, malloc(found->count * FN_GROUPS * sizeof(uint32_t)), 0};
+        malloc(stride * FN_ALL_COLUMNS * sizeof(int16_t)), stride, malloc(found->count * FN_GROUPS * sizeof(uint32_t)), 0};
     int32_t *sums = malloc(2 * stride * sizeof(int32_t)); /* of the first stage, then of the second */
     bool good = columns.values != NULL && columns.groups != NULL && sums != NULL;
     if (!good) PyErr_NoMemory();

@@ -22,11 +22,18 @@ typedef struct { unsigned count, depth; int32_t bias, least; uint8_t *columns, *
 
 typedef struct FnTrees { FnStage stages[2]; } FnTrees;
 
+/* trees.c */
 bool fn_trees_open(FnTrees *, PyObject *stages); /* [(depth, bias, columns, limits, leaves)]; false with an exception */
 void fn_trees_close(FnTrees *);
 /* trees_sum.c: false with an exception; `sums` has room for the columns' stride */
 bool fn_pack_leaves(FnStage *);
 bool fn_run_stage(const FnStage *, const FnColumns *, int32_t *sums);
+/* block_texts.c */
+typedef struct { unsigned words, digits, capitals, stops, lines, begins; bool currency, copyright, is_cut; } FnCounts;
+FnCounts fn_counts_of(FnStr text);
+bool fn_same_text(FnStr, FnStr);                         /* but for marks, as the next one */
+uint64_t fn_hash_of_block(uint64_t seed, FnStr text);
+/* block_features.c */
 bool fn_describe(const FnFound *, FnColumns *);  /* the first FN_COLUMNS columns; false with an exception */
 bool fn_scores(const FnTrees *, const FnFound *, int32_t *scores); /* above 0 for main text; false with an exception */
 
