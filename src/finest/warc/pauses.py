@@ -11,10 +11,12 @@ second or two, as NTP keeps them.
 from __future__ import annotations
 
 import json
+import os
 import random
 import secrets
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,7 +25,6 @@ from finest.retry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MAX_PAUSE_S = 6 * 3600.0
 """Default of `--max-pause`."""
@@ -68,6 +69,7 @@ class Pauses:
         `gap_s` is the least time between two requests of one process to one host over HTTPS.
         """
         self._folder = folder
+        self._paths: dict[str, str] = {}
         self._max_s = max_s
         self._gap_s = gap_s
         self._next_s: dict[str, float] = {}
@@ -116,7 +118,10 @@ class Pauses:
 
     def of(self, host: str) -> Pause | None:
         """Return the last pause for the host; None if it never refused a request."""
-        return _read(self._folder / _name(host))
+        path = self._paths.get(host)
+        if path is None:
+            path = self._paths[host] = str(self._folder / _name(host))
+        return _read(path) if os.path.exists(path) else None  # noqa: PTH110 - asked twice for each request
 
     def running(self) -> Pause | None:
         """Return the pause that ends last, if any is not over."""
@@ -148,8 +153,8 @@ def _name(host: str) -> str:
     return quote(host, safe="")[:NAME_CHARS]
 
 
-def _read(path: Path) -> Pause | None:
+def _read(path: Path | str) -> Pause | None:
     try:
-        return Pause(**json.loads(path.read_bytes()))
+        return Pause(**json.loads(Path(path).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
