@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import secrets
+import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from finest.atomic_files import temporary_name
 from finest.errors import SourceBusy
 from finest.retry import Policy
 
@@ -73,13 +74,15 @@ class Pauses:
         self._max_s = max_s
         self._gap_s = gap_s
         self._next_s: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def wait(self, host: str) -> None:
         """Return when the host may be asked."""
         if self._gap_s and not host.startswith("s3://"):
             now_s = time.monotonic()
-            turn_s = max(self._next_s.get(host, now_s), now_s)
-            self._next_s[host] = turn_s + self._gap_s
+            with self._lock:
+                turn_s = max(self._next_s.get(host, now_s), now_s)
+                self._next_s[host] = turn_s + self._gap_s
             time.sleep(turn_s - now_s)
         while (pause := self.of(host)) is not None and (left_s := pause.until_s - time.time()) > 0:
             time.sleep(left_s + random.uniform(0.0, SPREAD * pause.length_s))
@@ -144,7 +147,7 @@ class Pauses:
     def _write(self, pause: Pause) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _name(pause.host)
-        temporary = path.with_name(f".{secrets.token_hex(8)}")  # processes of several machines write here
+        temporary = temporary_name(path)
         temporary.write_text(json.dumps(asdict(pause)), encoding="utf-8")
         temporary.replace(path)
 
