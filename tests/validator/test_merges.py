@@ -14,6 +14,7 @@ from finest.dataset.open import open_dataset
 from finest.dataset.rows import VerdictRow
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
+from finest.pipeline.verify import verify
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.settings import default_cache
 from finest.validator.audit import audit
@@ -92,6 +93,22 @@ def test_an_honest_merge_passes_and_is_paid_by_its_tokens(leased: Leased, honest
         paid = measure_quality(evidence, dataset, [], leased.context(honest), N_GRAMS, 1_000)
     assert paid.measured and paid.measured.verified_tokens == honest.manifest.token_count
     assert total_of(paid) > 0.8
+
+
+def test_merges_are_merged_again_up_to_a_crawl(leased: Leased, honest: Published, tmp_path: Path) -> None:
+    """Each round is judged by its inputs alone; the rows and their root are those of one merge of all datasets."""
+    others = (part(tmp_path, 3), part(tmp_path, 8))
+    again = Leased(others).merged(tmp_path / "others")
+    top = Leased((honest, again))
+    crawl = top.merged(tmp_path / "crawl")
+    evidence = top.audited(crawl)
+    assert evidence.verdict == "pass", evidence.why
+    at_once = Leased((*leased.parts, *others)).merged(tmp_path / "at-once")
+    assert [row.id for row in crawl.rows()] == [row.id for row in at_once.rows()]
+    assert crawl.manifest.root == at_once.manifest.root and crawl.manifest.reasons == at_once.manifest.reasons
+    warcs = [str(path) for one in (*leased.parts, *others) for path in one.warcs]
+    found = verify(crawl.folder, default_cache(), NOWHERE, sample=100, seed=1, sources=warcs)
+    assert found.is_verified and not found.no_evidence and found.judged[DUPLICATE] == 14
 
 
 def test_a_row_of_nobody_fails(leased: Leased, honest: Published, tmp_path: Path) -> None:
