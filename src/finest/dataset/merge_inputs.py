@@ -64,6 +64,11 @@ class MergeLease(BaseModel):
         return tuple(one.root for one in self.inputs)
 
     @property
+    def rows(self) -> int:
+        """Rows of all datasets."""
+        return sum(one.rows for one in self.inputs)
+
+    @property
     def tokens(self) -> int:
         """Tokens of all datasets."""
         return sum(one.tokens for one in self.inputs)
