@@ -23,6 +23,7 @@ def imported(module: str) -> set[str]:
     ("module", "not_needed"),
     [
         ("finest.cli", {"pydantic", "numpy", "pyarrow"}),
+        ("finest.dataset.check_files", {"lark", "safetensors"}),
         ("finest.pipeline.verify", {"huggingface_hub", "fsspec", "sqlalchemy", "bittensor", "datatrove.io"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""Tie a child's life to its parent's, and hide a process's memory from other processes of the user (Linux)."""
+"""Tie a child's life to its parent's and hide a process's memory (Linux), and keep what is not used from loading."""
 
 from __future__ import annotations
 
@@ -35,3 +35,30 @@ def hide_memory() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+class _NoPandas:
+    """Finds no module, and says of pandas that it is not installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is left out of this process", name=name)
+
+
+_NO_PANDAS = _NoPandas()
+
+
+def leave_out_pandas() -> None:
+    """Keep Arrow from importing pandas, which it does for the first array that it makes, where pandas is installed.
+
+    It saves 0.4 s of CPU time. Only for a process that is wholly this package's: `import pandas` fails there until
+    `allow_pandas` is called.
+    """
+    sys.meta_path.insert(0, _NO_PANDAS)
+
+
+def allow_pandas() -> None:
+    """Take `leave_out_pandas` back, for code of other packages."""
+    if _NO_PANDAS in sys.meta_path:
+        sys.meta_path.remove(_NO_PANDAS)
