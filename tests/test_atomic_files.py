@@ -119,3 +119,23 @@ def test_a_reader_sees_the_old_or_the_new_one(tmp_path: Path) -> None:
     reader.join()
     assert seen <= set(versions)
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_writers_with_one_process_id_do_not_meet(tmp_path: Path) -> None:
+    """Two machines may run processes with the same id on a shared folder; here two threads have it."""
+    path, failed = tmp_path / "file", list[Exception]()
+
+    def write(data: bytes) -> None:
+        try:
+            for _ in range(50):
+                write_whole(path, data)
+        except OSError as error:
+            failed.append(error)
+
+    writers = [threading.Thread(target=write, args=(letter * 1000,)) for letter in (b"a", b"b")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failed and path.read_bytes() in (b"a" * 1000, b"b" * 1000)
+    assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,7 @@ from tests.dataset.made import make_dataset
 def imported(module: str) -> set[str]:
     """All modules that a new process has after importing `module`."""
     program = f"import sys, {module}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     return set(done.stdout.split())
 
 

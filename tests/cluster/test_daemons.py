@@ -90,8 +90,8 @@ def test_steps_without_their_slurmd_are_ended_and_others_are_not(tmp_path: Path)
     wait_for(lambda: all(path.read_text() for path in children))
     child_of_mine, child_of_other = (int(path.read_text()) for path in children)
     stop_steps(spools[0])
-    assert mine.wait(10) == -signal.SIGKILL
+    assert mine.wait(300) == -signal.SIGKILL
     wait_for(lambda: not began(child_of_mine))
     assert other.poll() is None and began(child_of_other)
     stop_steps(spools[1])
-    other.wait(10)
+    other.wait(300)

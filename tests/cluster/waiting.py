@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from finest.cluster.commands import slurm
 
-LONGEST_S = 60.0
+LONGEST_S = 300.0
 
 
 def submit(script: str, *options: str) -> int:

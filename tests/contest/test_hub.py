@@ -48,7 +48,7 @@ def test_a_submission_is_published_and_read(tmp_path: Path) -> None:
     with HubServer(tmp_path / "hub") as hub:
         token = hub.add_user("alice")
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(folder)], cwd=tmp_path, capture_output=True, text=True, timeout=100,
+            [sys.executable, "-c", SCRIPT, str(folder)], cwd=tmp_path, capture_output=True, text=True, timeout=300,
             env=environment(tmp_path, hub, token, xet=False), check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

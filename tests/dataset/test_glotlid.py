@@ -52,7 +52,7 @@ def fetch(
     """Run `fetch_glotlid` in a process, for the client reads its settings once; returns its lines."""
     command = [sys.executable, "-c", FETCH, repository, sha256, revision]
     env = environment(home, hub, None, xet=False)
-    done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout.splitlines()
 
 

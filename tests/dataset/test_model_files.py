@@ -71,7 +71,7 @@ def fetch(hub: HubServer, home: Path, *wanted: tuple[str, str]) -> list[str]:
     home.mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", FETCH, json.dumps(wanted)], cwd=home, env=environment(home, hub, None, xet=False),
-        capture_output=True, text=True, timeout=100, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     return list(json.loads(done.stdout))
 

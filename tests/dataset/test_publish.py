@@ -64,7 +64,7 @@ class Miner:
         answer = requests.get(
             f"{self.hub.endpoint}/api/datasets/{self.repo}{path}",
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=10,
+            timeout=300,
         )
         answer.raise_for_status()
         return answer.json()
@@ -97,7 +97,7 @@ def test_a_dataset_becomes_one_commit(miner: Miner, xet: bool) -> None:
     named = {file.path: file.sha256 for file in (*miner.made.manifest.shards, *miner.made.manifest.verdicts)}
     assert files.keys() - {".gitattributes"} == {*named, "manifest.json", "README.md"}
     assert {path: files[path]["lfs"]["oid"] for path in named} == named
-    card = requests.get(f"{miner.hub.endpoint}/datasets/{miner.repo}/resolve/{revision}/README.md", timeout=10).text
+    card = requests.get(f"{miner.hub.endpoint}/datasets/{miner.repo}/resolve/{revision}/README.md", timeout=60).text
     assert f'load_dataset("{miner.repo}"' in card and "OWNER/NAME" not in card
     assert ("xet-write-token" in str(miner.hub.requests.all())) == xet
 
@@ -303,10 +303,14 @@ def test_the_token_may_stand_in_dotenv_or_the_login_file(miner: Miner, tmp_path:
     del env["HF_TOKEN"], env["HF_ENDPOINT"]
     (tmp_path / ".env").write_text(f"HF_TOKEN={token}\nHF_ENDPOINT={miner.hub.endpoint}\n")
     arguments = command("publish", miner.made.folder, "--hf_repo", "web")
-    by_dotenv = subprocess.run(arguments, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    by_dotenv = subprocess.run(
+        arguments, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True
+    )
     (miner.home / "hf").mkdir(parents=True, exist_ok=True)
     (miner.home / "hf" / "token").write_text(token or "")
     env["HF_ENDPOINT"] = miner.hub.endpoint
-    by_file = subprocess.run(arguments, env=env, cwd=miner.home, capture_output=True, text=True, timeout=60, check=True)
+    by_file = subprocess.run(
+        arguments, env=env, cwd=miner.home, capture_output=True, text=True, timeout=300, check=True
+    )
     assert by_dotenv.stdout == by_file.stdout
     assert miner.commits() == [by_file.stdout.strip()]

@@ -19,7 +19,7 @@ from websockets.sync.client import connect  # noqa: E402
 from finest.devnet.chain.server import ChainServer  # noqa: E402
 
 NETUID = 63
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def ask(hub: HubServer, method: str, path: str, *, token: str | None = None, **o
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     address = path if path.startswith("http") else hub.endpoint + path
     headers |= options.pop("headers", {})
-    return requests.request(method, address, headers=headers, timeout=20, allow_redirects=False, **options)
+    return requests.request(method, address, headers=headers, timeout=60, allow_redirects=False, **options)
 
 
 def lines(*operations: tuple[str, dict[str, Any]]) -> bytes:

@@ -42,14 +42,14 @@ def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/datasets"), ("POST", "/_devnet/faults"), ("GET", "/file")])
 def test_a_web_page_reaches_no_http_server(endpoint: str, method: str, path: str, headers: dict[str, str]) -> None:
     """Neither content nor the drivers that make faults."""
-    answer = requests.request(method, endpoint + path, headers=headers, data=b"[]", timeout=30)
+    answer = requests.request(method, endpoint + path, headers=headers, data=b"[]", timeout=60)
     assert (answer.status_code, "devnet" in answer.text) == (403, True)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Host": "localhost:1"}, {"Sec-Fetch-Site": "none"}])
 def test_clients_and_typed_addresses_do(endpoint: str, headers: dict[str, str]) -> None:
     """An S3, Hub or HTTP client sends no Origin; an address that a person types comes from no site."""
-    assert requests.get(f"{endpoint}/nothing", headers=headers, timeout=30).status_code != 403
+    assert requests.get(f"{endpoint}/nothing", headers=headers, timeout=60).status_code != 403
 
 
 def test_a_web_page_reaches_no_chain(chain: ChainServer) -> None:

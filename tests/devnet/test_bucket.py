@@ -162,7 +162,7 @@ def test_wrong_credentials_are_refused(devnet: Devnet, monkeypatch: pytest.Monke
 
 def ask(devnet: Devnet, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """One request as it stands, without a client that tidies the path."""
-    connection = http.client.HTTPConnection(urlsplit(devnet.crawl.endpoint).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(devnet.crawl.endpoint).netloc, timeout=60)
     connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     body = answer.read()

@@ -23,7 +23,7 @@ def btcli(chain: ChainServer, home: Path, *words: str) -> str:
         pytest.skip("no btcli beside this Python")
     environment = {**os.environ, "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200"}
     command = [program, *words, "--network", chain.endpoint]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -313,7 +313,7 @@ def test_hf_auth_login_and_whoami(hub: HubServer, tmp_path: Path) -> None:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         told = environment(home, hub, None, xet=False)
-        return subprocess.run([hf, *arguments], env=told, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([hf, *arguments], env=told, capture_output=True, text=True, timeout=300, check=False)
 
     assert run("auth", "login", "--token", "hf_wrong").returncode != 0
     assert run("auth", "login", "--token", hub.add_user("alice")).returncode == 0
@@ -339,7 +339,7 @@ def old_client(cache: Path, version: str) -> Path:
     python = folder / "bin" / "python"
     done = folder / "done"
     if not done.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=300)
         wanted = [f"huggingface_hub=={version}", "hf_xet", "pyarrow"]
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
         built = subprocess.run(install, capture_output=True, text=True, timeout=400, check=False)

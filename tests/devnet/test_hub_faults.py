@@ -37,10 +37,10 @@ def test_a_status_is_answered_without_the_work(hub: HubServer) -> None:
 def test_429_says_when_to_come_back(hub: HubServer) -> None:
     """A rate limit comes with Retry-After and the Hub's RateLimit header, over HTTP as over the object."""
     fault = {"path": "/api/", "status": 429, "retry_after_s": 3, "headers": {"X-More": "yes"}}
-    assert requests.post(f"{hub.endpoint}/_devnet/faults", json=fault, timeout=5).json()[0]["times"] == 1
+    assert requests.post(f"{hub.endpoint}/_devnet/faults", json=fault, timeout=60).json()[0]["times"] == 1
     answer = ask(hub, "GET", ROWS)
     assert answer.status_code == 429
-    assert requests.post(f"{hub.endpoint}/_devnet/faults", json={"path": "["}, timeout=5).status_code == 400
+    assert requests.post(f"{hub.endpoint}/_devnet/faults", json={"path": "["}, timeout=60).status_code == 400
     told = {name: answer.headers[name] for name in ("Retry-After", "RateLimit", "X-More")}
     assert told == {"Retry-After": "3", "RateLimit": '"api";r=0;t=3', "X-More": "yes"}
 
@@ -64,7 +64,9 @@ def test_a_stall_delays_and_a_cut_breaks_off(hub: HubServer) -> None:
     began = time.monotonic()
     assert ask(hub, "GET", ROWS).status_code == 200
     assert time.monotonic() - began >= 0.3
-    with requests.get(f"{hub.endpoint}/datasets/alice/rows/resolve/main/.gitattributes", stream=True, timeout=5) as cut:
+    with requests.get(
+        f"{hub.endpoint}/datasets/alice/rows/resolve/main/.gitattributes", stream=True, timeout=60
+    ) as cut:
         assert int(cut.headers["Content-Length"]) > 10
         assert cut.raw.read(10) == b"*.7z filte"
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
@@ -92,15 +94,15 @@ def test_faults_and_the_log_can_be_read_and_cleared(hub: HubServer) -> None:
     """The log has method, path, status and bytes of each request, and never a token or a query."""
     token = hub.add_user("alice")
     hub.faults.add(Fault(path="/none", drop=True))
-    assert len(requests.get(f"{hub.endpoint}/_devnet/faults", timeout=5).json()) == 1
-    assert requests.delete(f"{hub.endpoint}/_devnet/faults", timeout=5).json() == []
+    assert len(requests.get(f"{hub.endpoint}/_devnet/faults", timeout=60).json()) == 1
+    assert requests.delete(f"{hub.endpoint}/_devnet/faults", timeout=60).json() == []
     assert hub.faults.pending() == []
     ask(hub, "GET", f"{ROWS}?secret={token}", token=token)
-    seen = requests.get(f"{hub.endpoint}/_devnet/requests", timeout=5)
+    seen = requests.get(f"{hub.endpoint}/_devnet/requests", timeout=60)
     assert token not in seen.text
     assert [(one["method"], one["path"], one["status"]) for one in seen.json()] == [("GET", ROWS, 200)]
     assert seen.json()[0]["sent_bytes"] > 100
-    requests.delete(f"{hub.endpoint}/_devnet/requests", timeout=5)
+    requests.delete(f"{hub.endpoint}/_devnet/requests", timeout=60)
     assert hub.requests.all() == []
 
 

@@ -32,7 +32,7 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     text = unit.read_text().replace("/opt/finest/bin/finest", sys.executable)
     copy = tmp_path / unit.name
     copy.write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
@@ -53,7 +53,7 @@ def test_pm2_takes_its_file() -> None:
         env=os.environ | {"VALIDATOR_FLAGS": "--parallel 2 "},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     from finest.tasks.serve import SHUTDOWN_TIMEOUT_S

@@ -45,7 +45,7 @@ def examined(arguments: list[str], environ: dict[str, str], folder: Path) -> dic
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

@@ -93,7 +93,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         subnet.devnet.chain.set_hyperparameter("WeightsSetRateLimit", 0)
         subnet.add_wallet("judge", validator=True)
         miner = subnet.mine(HONEST, "--once", "--warcs", "2", "--cpus_per_task", "1")
-        said, _ = miner.communicate(timeout=200)
+        said, _ = miner.communicate(timeout=300)
         assert miner.returncode == 0, said
         told = attacked(subnet, crawl)
         subnet.devnet.chain.advance(LEASE_BLOCKS)
@@ -113,7 +113,7 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
     environment["PYTHONPATH"] = ":".join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.attacks", str(dataset), str(crawl)], input=json.dumps(plan), text=True,
-        capture_output=True, env=environment, cwd=work, timeout=250, check=False,
+        capture_output=True, env=environment, cwd=work, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -123,7 +123,7 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
 def validated(subnet: Subnet) -> str:
     """What `finest validate --once` says."""
     process = subnet.start("judge", "validate", "--once", "--parallel", "2", *AUDIT, *subnet.wallets["judge"].flags)
-    said, _ = process.communicate(timeout=280)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and "Traceback" not in said, said
     return str(said)
 
@@ -157,7 +157,7 @@ def weights_of(subnet: Subnet) -> dict[str, int]:
 
 
 def leaders_of(subnet: Subnet) -> dict[str, float | None]:
-    answer = requests.get(f"{subnet.api_url}/v1/leaderboard", params={"limit": "100"}, timeout=20)
+    answer = requests.get(f"{subnet.api_url}/v1/leaderboard", params={"limit": "100"}, timeout=60)
     return {names(subnet)[leader["hotkey"]]: leader["mean_score"] for leader in answer.json()}
 
 

@@ -129,7 +129,7 @@ def test_refine_publish_load_verify(devnet: Devnet, refined: Path, tmp_path: Pat
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert loaded.returncode == 0, loaded.stderr
     rows, ids = map(int, loaded.stdout.split())

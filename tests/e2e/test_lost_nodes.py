@@ -41,7 +41,7 @@ def test_slurm_loses_one_of_two_nodes(
     wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))))
     (job,) = {line for line in slurm("squeue", "-h", "-r", "-o", "%F %j").splitlines() if line.endswith("-slices")}
     two_nodes.lose(node_of(f"{job.split()[0]}_1"))
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert root(out) == local_root
 
@@ -77,7 +77,7 @@ def test_slurm_loses_a_node_that_makes_the_dataset(
     wait_for(lambda: shards_written(out) == 1)
     (job,) = {line for line in slurm("squeue", "-h", "-r", "-o", "%F %j").splitlines() if line.endswith("-dataset")}
     two_nodes.lose(node_of(f"{job.split()[0]}_1"))
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert "Making the dataset" in said
     assert root(out) == root_of_crawls
@@ -119,7 +119,7 @@ def test_ray_loses_one_of_two_nodes(
     wait_for(sign.exists)
     wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))) or shards_written(out) == 1)
     cluster.remove_node(second, allow_graceful=False)
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert "Making the dataset in 2 tasks" in said
     assert root(out) == root_of_crawls

@@ -72,7 +72,7 @@ def test_ctrl_c_leaves_nothing_at_work(warcs: list[Path], tmp_path: Path, misdee
     wait_for((tmp_path / "pid").exists)
     wait_for(lambda: (tmp_path / "pid").read_text() != "")
     os.killpg(run.pid, signal.SIGINT)
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     assert run.returncode == 130
     pid = int((tmp_path / "pid").read_text())
     wait_for(lambda: not began(pid))

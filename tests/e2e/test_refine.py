@@ -138,7 +138,7 @@ def test_a_run_killed_at_random_moments(sliced: list[Path], whole: Whole, tmp_pa
         process = start("refine", *sliced, "--out", out, "--workers", 2)
         time.sleep(rng.uniform(0.4, 1) * whole.took_s)  # before that, Python starts
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     finest("refine", *sliced, "--out", out, "--workers", 1)
     assert root(out) == whole.root
     finest("verify", out, "--sample", 0)
@@ -156,7 +156,7 @@ def test_a_worker_killed_at_a_random_moment(run: int, sliced: list[Path], whole:
     wait_for(lambda: len(children(process.pid)) == 2 and len([*out.glob("ledger/packs/*/*")]) >= done, process)
     time.sleep(rng.uniform(0, 0.2))
     os.kill(rng.choice(children(process.pid)), signal.SIGKILL)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert root(out) == whole.root
     finest("verify", out, "--sample", 0)
@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], whole: Whole, tmp_pat
     process = start("refine", *sliced, "--out", out, "--workers", 1)
     wait_for(lambda: any(out.glob("ledger/packs/*/*")), process)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "run the same command again" in said
     assert "Traceback" not in said

@@ -212,7 +212,7 @@ def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     assert slurm("squeue", "-h", "-j", task, "-o", "%l").split() == ["1:00"]
     wait_for(lambda: slurm("squeue", "-h", "-j", task, "-o", "%T").split() == ["RUNNING"])
     slurm("scontrol", "update", f"jobid={task}", "EndTime=now")  # a minute is the shortest limit, and long for a test
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 6
     assert "ran into its time limit; request more time with --time" in said
     assert "(TIMEOUT" in said
@@ -225,7 +225,7 @@ def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 1)
     wait_for(handed_in(tmp_path / "out"))
     slurm("scancel", f"{submission(tmp_path / 'out')['jobs']['slices']}_0")
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 6
     assert "was cancelled" in said
     assert not jobs_in_queue()
@@ -261,7 +261,7 @@ def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_roo
     run = start("attach", out)
     wait_for(handed_in(out))
     let_begin(out)
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     assert run.returncode == 0
     assert submission(out)["jobs"]["slices"] == jobs["slices"]
     assert submission(out)["jobs"]["dataset"] != jobs["dataset"]
@@ -279,7 +279,7 @@ def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Pa
     again = start("refine", *warcs, "--out", out, *ON_SLURM)
     hear(again, "already running")
     let_begin(out)
-    again.communicate(timeout=60)
+    again.communicate(timeout=300)
     assert again.returncode == 0
     assert submission(out)["jobs"] == jobs
     assert root(out) == local_root
@@ -311,7 +311,7 @@ def test_ctrl_c_cancels_only_our_jobs(warcs: list[Path], tmp_path: Path, misdeed
     own = {str(job) for job in submission(out)["jobs"].values()}
     assert own | {str(ours_too), str(theirs)} == jobs_in_queue()
     os.killpg(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 130
     assert "Cancelled jobs" in said
     wait_for(lambda: not own & jobs_in_queue())
@@ -380,7 +380,7 @@ def test_a_drained_node(warcs: list[Path], local_root: str, tmp_path: Path) -> N
     run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 1)
     assert "new fan" in hear(run, "state=RESUME")
     slurm("scontrol", "update", f"nodename={host()}", "state=RESUME")
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     assert run.returncode == 0
     assert root(tmp_path / "out") == local_root
 
@@ -402,7 +402,7 @@ def test_slurmd_killed(
     for job in submission(out)["jobs"].values():
         with suppress(CommandRefused):  # its process may have outlived slurmd, and finished
             slurm("scontrol", "update", f"jobid={job}", "StartTime=now")  # a lost task waits for two minutes
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert root(out) == local_root
 
@@ -416,7 +416,7 @@ def test_the_controller_is_away_for_a_while(
     run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+5")
     wait_for(handed_in(out))
     restart(slurm_cluster)
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     assert root(out) == local_root
 

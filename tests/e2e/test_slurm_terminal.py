@@ -32,7 +32,7 @@ class Terminal:
 
     def until(self, words: str, *, from_: int = 0) -> None:
         """Read until it has said so."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not re.search(words, self.said[from_:]):
             assert time.monotonic() < end, self.said
             if select.select([self._own], [], [], 0.2)[0]:
@@ -49,7 +49,7 @@ class Terminal:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> int:
-        code = self.process.wait(60)
+        code = self.process.wait(300)
         os.close(self._own)
         return code
 

@@ -138,11 +138,11 @@ class Miner:
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(300)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) is not None
+        assert self.process.wait(300) is not None
 
 
 class Gate:

@@ -110,7 +110,7 @@ def work(subnet: Subnet, name: str) -> Path:
 
 def queue(subnet: Subnet, statement: str) -> list[Any]:
     """Of the judge's queue; what is changed is committed."""
-    with closing(sqlite3.connect(work(subnet, "judge") / "validator.db", timeout=30)) as database, database:
+    with closing(sqlite3.connect(work(subnet, "judge") / "validator.db", timeout=60)) as database, database:
         return database.execute(statement).fetchall()
 
 

@@ -51,7 +51,7 @@ def test_a_refusal_that_means_lost_is_heard_at_once(tmp_path: Path, name: str) -
     server, said = TaskServerOf(), []
     with lease(server, tmp_path, said=said) as kept:
         server.trouble["renew"] = [refused(name, "somebody else has it")]
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 300
         while not said and time.monotonic() < deadline_s:
             time.sleep(0.01)
         with pytest.raises(LeaseLost, match="The lease of task t1 is lost: somebody else has it"):

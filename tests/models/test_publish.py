@@ -55,12 +55,12 @@ class Maker:
 
     def file(self, place: str, path: str) -> str:
         repo, _, sha = place.partition("@")
-        answer = requests.get(f"{self.hub.endpoint}/{repo}/resolve/{sha}/{path}", timeout=20)
+        answer = requests.get(f"{self.hub.endpoint}/{repo}/resolve/{sha}/{path}", timeout=60)
         answer.raise_for_status()
         return answer.text
 
     def ask(self, path: str) -> Any:
-        answer = requests.get(f"{self.hub.endpoint}/api/models/{path}", timeout=20)
+        answer = requests.get(f"{self.hub.endpoint}/api/models/{path}", timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -135,7 +135,7 @@ def test_the_card(maker: Maker, place: str) -> None:
     """It parses on the Hub, and tells training, evaluation, thresholds, samples, limits and licence."""
     text = maker.file(place, "README.md")
     checked = requests.post(
-        f"{maker.hub.endpoint}/api/validate-yaml", json={"content": text, "repoType": "model"}, timeout=20
+        f"{maker.hub.endpoint}/api/validate-yaml", json={"content": text, "repoType": "model"}, timeout=300
     )
     assert checked.json() == {"errors": [], "warnings": []}
     assert "license: apache-2.0" in text and f"hf:{maker.name}/edu@REVISION" in text

@@ -117,7 +117,7 @@ def test_processes_that_share_the_work_make_the_same(
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(300)
     assert 0 in [process.exitcode for process in processes]
     assert read_manifest(tmp_path / "out").model_dump() == one.model_dump()
     check_files(tmp_path / "out", read_manifest(tmp_path / "out"))

@@ -66,7 +66,7 @@ def run(ledger: Ledger, *judges: Callable[[int], None]) -> list[int]:
     for task in tasks:
         task.start()
     for task in tasks:
-        task.join(60)
+        task.join(300)
     return [task.exitcode if task.exitcode is not None else 99 for task in tasks]
 
 

@@ -14,8 +14,8 @@ from finest.pipeline.options import RunOptions
 from finest.pipeline.plan import begin
 from finest.pipeline.progress import Progress
 from finest.retry import Policy
+from finest.warc.http_session import CONNECTIONS
 from finest.warc.layout import Layout
-from finest.warc.openers import CONNECTIONS
 from finest.warc.pauses import Pauses
 from finest.warc.source import LOOK_BYTES
 from tests.faulty_server import Fault, FaultyServer

@@ -54,7 +54,7 @@ def together(folder: Path, *deeds: Callable[[str, int], None], workers: int = 1)
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(300)
     return [process.exitcode for process in processes]  # type: ignore[misc]
 
 

@@ -27,7 +27,7 @@ def test_large_bodies_are_not_read(server: Server) -> None:
     host, _, port = server.url.partition("//")[2].partition(":")
     chunk = b"3e8\r\n" + b"x" * 1000 + b"\r\n"
     for head, body in ((b"Transfer-Encoding: chunked", chunk * 66), (b"Content-Length: 10000000", b"")):
-        with socket.create_connection((host, int(port)), timeout=30) as line:
+        with socket.create_connection((host, int(port)), timeout=60) as line:
             line.sendall(b"POST /v1/tasks/lease HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body)
             assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -40,7 +40,7 @@ def test_slow_and_oversized_request_heads_are_refused(server: Server, monkeypatc
         (b"", b""), (b"GET / HT", b""), (b"GET /v1/info HTTP/1.1\r\nHost: x\r\n", b""),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000, b"HTTP/1.1 400 "),
     ):  # fmt: skip
-        with socket.create_connection((host, int(port)), timeout=30) as line:
+        with socket.create_connection((host, int(port)), timeout=60) as line:
             line.sendall(sent)
             assert line.recv(13) == answer
     subnet, target = server.subnet, f"/v1/tasks/{lease(server)['id']}/finish"

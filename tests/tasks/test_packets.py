@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from finest.cli.tasks import tasks as command
 from finest.dataset.packet import Packet, cut
-from finest.errors import TaskServerError, UsageError, VerifyError
+from finest.errors import SourceError, TaskServerError, UsageError, VerifyError
 from finest.tasks import store as store_module
 from finest.tasks.check_log import check_log
 from finest.tasks.client import TaskServer
@@ -74,6 +75,32 @@ def test_the_same_command_again_sets_the_price(store: Store) -> None:
     assert len(names) == 4
     with pytest.raises(UsageError, match="has no packet"):
         store.add_work(NewWork(CRAWL, "fineweb", RECIPE, None, "false"), 1.0)
+
+
+def test_a_page_leased_in_a_packet_and_with_its_crawl_is_not_paid_twice(store: Store) -> None:
+    """An accomplice could take both. What the operator adds second is refused, unless it is in another language."""
+    store.add_warcs("CC-MAIN-2025-30", paths(2))
+    elsewhere = NewWork("CC-MAIN-2025-30", "fineweb", RECIPE, pages_where=WHERE, packets=PACKETS)
+    with pytest.raises(UsageError, match="so the same pages would be paid twice"):
+        store.add_work(elsewhere, 1.0)
+    assert store.add_work(replace(elsewhere, language="swh_Latn"), 1.0) == 6
+    with pytest.raises(UsageError, match="leased in packets already"):
+        store.add_work(NewWork("CC-MAIN-2025-30", "fineweb", RECIPE, "swh_Latn"), 1.0)
+    store.add_work(WORK, 1.0)
+    with pytest.raises(SourceError, match="leased in packets already"):
+        store.add_warcs(CRAWL, paths(3))
+    assert [one.crawl for one in store.crawls() if one.kind == "crawl"] == ["CC-MAIN-2025-30"]
+
+
+def test_a_page_in_two_packets_is_not_paid_twice(store: Store) -> None:
+    """Another expression may choose a page again; with another recipe it is refined once more, as whole files are."""
+    store.add_work(WORK, 1.0)
+    again = cut(CRAWL, "true", [*PAGES[:2], (PAGES[0][0], 77_000, 900)], 5)
+    with pytest.raises(UsageError, match="2 pages of the chosen ones are leased in packets already"):
+        store.add_work(NewWork(CRAWL, "fineweb", RECIPE, pages_where="true", packets=tuple(again)), 1.0)
+    assert store.add_work(NewWork(CRAWL, "other", "b" * 64, pages_where="true", packets=tuple(again)), 1.0) == 1
+    others = cut(CRAWL, "false", [(PAGES[0][0], 77_000, 900)], 5)
+    assert store.add_work(NewWork(CRAWL, "fineweb", RECIPE, pages_where="false", packets=tuple(others)), 1.0) == 1
 
 
 def test_who_gets_which_packet_is_recomputed(store: Store) -> None:

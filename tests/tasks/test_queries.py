@@ -61,7 +61,7 @@ def address(server: Server) -> tuple[str, int]:
 
 
 def connect(server: Server, source: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection(address(server), timeout=30, source_address=(source, 0))
+    return socket.create_connection(address(server), timeout=60, source_address=(source, 0))
 
 
 def sources() -> Iterator[str]:

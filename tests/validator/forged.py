@@ -137,7 +137,7 @@ def _lost(verdict: VerdictRow, reason: str, winner: str) -> VerdictRow:
 
 
 def other_language(honest: Published, out: Path) -> Published:
-    """The pages that `fineweb` drops for their language, in place of those that it keeps; said to be `fineweb`'s."""
+    """The pages that the recipe drops for their language, in place of those that it keeps, said to be in the task's."""
     return _foreign(honest, out, None)
 
 
@@ -148,17 +148,18 @@ def other_language_under_own_recipe(honest: Published, out: Path) -> Published:
 
 def _foreign(honest: Published, out: Path, recipe: dict[str, Any] | None) -> Published:
     dropped = [verdict for verdict in honest.verdicts() if stage_of(verdict.reason) in {"gate", "language"}]
-    rows = [row for row in (_visible_row(honest, verdict) for verdict in dropped) if row.text.strip()]
+    language = honest.rows()[0].language
+    rows = [row for row in (_visible_row(honest, verdict, language) for verdict in dropped) if row.text.strip()]
     return tampered(honest, out, rows, only(honest, {row.id for row in rows}), recipe=recipe)
 
 
-def _visible_row(honest: Published, verdict: VerdictRow) -> Row:
+def _visible_row(honest: Published, verdict: VerdictRow, language: str) -> Row:
     source = honest.context().warcs.source(verdict.file_path)
     record = read_record(source, verdict.offset, verdict.id, RECORD_BYTES)
     text = visible_text(record.page())
     return Row(
         text=text, id=record.id, dump=dump_of(verdict.file_path), url=record.url, date=record.date,
-        file_path=verdict.file_path, language=verdict.language or "de", language_score=0.9,
+        file_path=verdict.file_path, language=language, language_score=0.9,
         token_count=TokenCounter().count(text), warc_offset=record.offset, warc_length=record.length,
         columns=tuple((column.name, 1) for column in honest.manifest.columns),
     )  # fmt: skip

@@ -52,7 +52,7 @@ def subnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subnet]:
     with Subnet(tmp_path_factory.mktemp("subnet"), ("alice", "mallory")) as up:
         up.add_wallet("judge", validator=True)
         miner = up.mine("alice", "--once", "--warcs", "2", "--cpus_per_task", "1")
-        said, _ = miner.communicate(timeout=200)
+        said, _ = miner.communicate(timeout=300)
         assert miner.returncode == 0, said
         yield up
 
@@ -60,7 +60,7 @@ def subnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subnet]:
 def run(subnet: Subnet, *arguments: object, name: str = "judge") -> tuple[int, str]:
     """Status and output of `finest ARGUMENTS`."""
     process = subnet.start(name, *arguments)
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=300)
     assert "Traceback" not in said, said
     return process.returncode, said
 
@@ -153,7 +153,7 @@ def test_a_deleted_repository_fails(subnet: Subnet, honest: Published, tmp_path:
     place = published(subnet, tampered(honest, tmp_path / "gone", honest.rows()).folder, "gone")
     delete = "import sys, huggingface_hub as h; h.HfApi().delete_repo(sys.argv[1], repo_type='dataset')"
     asked = [sys.executable, "-c", delete, place.partition("@")[0]]
-    subprocess.run(asked, env=subnet.environment("mallory"), check=True, timeout=60)
+    subprocess.run(asked, env=subnet.environment("mallory"), check=True, timeout=300)
     status, said = run(subnet, "audit", place, "--warc", _key(honest.warcs[0]))
     assert (status, "not admissible (revision)" in said) == (7, True), said
 
@@ -164,5 +164,5 @@ def test_a_crawl_that_is_down_is_no_evidence(subnet: Subnet, honest: Published) 
     place = published(subnet, honest.folder, "honest")
     paths = [argument for warc in honest.warcs for argument in ("--warc", _key(warc))]
     process = subnet.start("judge", "audit", place, *paths, FINEST_CC_BUCKET="nowhere")
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=300)
     assert (process.returncode, "no evidence: audit" in said) == (75, True), said

@@ -6,7 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from finest.cli.views.refinery import show_verification
+from finest.dataset.manifest import write_manifest
 from finest.errors import VerifyError
 from finest.pipeline.verify import verify
 from finest.recipe.reasons import DUPLICATE
@@ -83,15 +86,27 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_source_that_is_falsely_called_unreadable_is_caught(crawl: list[Path], tmp_path: Path) -> None:
-    """To spare the work of a WARC, a miner lets it be gone for a while; the audit reads it, and so does `verify`."""
+    """To spare the work of a WARC, a miner lets it be gone for a while; the audit of paid work reads it and fails.
+
+    `verify` vouches for the rows that are there and names the source, unless the manifest gives no reason.
+    """
     lazy = without(tmp_path / "lazy", crawl[:2], missing=1)
     assert lazy.manifest.sources[1].losses == {"source_unreadable": 1} and lazy.manifest.rows
     evidence = audit(lazy.subject(), PLAN, lazy.context())
     assert evidence.verdict == "fail" and "no verdict" in evidence.why
     warcs = [str(path) for path in lazy.warcs]
-    with pytest.raises(VerifyError, match="can be read, and the dataset has no page of it"):
+    found = verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs)
+    assert found.is_verified and found.readable_again == [lazy.manifest.sources[1].name]
+    console = Console(record=True, width=500)
+    show_verification(console, found)
+    assert "1 source that the manifest calls unreadable can be read now" in console.export_text()
+    found = verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs[:1])
+    assert found.is_verified and not found.readable_again
+    silent = lazy.manifest.sources[1].model_copy(update={"losses": {}})
+    changed = lazy.manifest.model_copy(update={"sources": (lazy.manifest.sources[0], silent), "losses": {}})
+    write_manifest(lazy.folder, changed)
+    with pytest.raises(VerifyError, match="can be read; the manifest states that nothing of it was read"):
         verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs)
-    assert verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs[:1]).is_verified
 
 
 @pytest.mark.slow

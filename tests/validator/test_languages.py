@@ -23,7 +23,7 @@ from finest.validator.verdict_quality import measure_quality
 from tests import languages_made
 from tests.deep import sampled
 
-from .forged import half
+from .forged import half, other_language, other_language_under_own_recipe
 from .made import PLAN, Published, forge, invented, make, tampered
 
 
@@ -170,6 +170,14 @@ def test_another_language_fails_a_german_task(german: Published, tmp_path: Path,
     """English, or German with French: honest work, but not the work that is paid."""
     other = load_recipe(recipe) if recipe == "fineweb" else recipe_in_languages(recipe, WITHOUT, default_cache())
     evidence = judged(make(tmp_path / "other", german.warcs, other), german)
+    assert (evidence.verdict, "(recipe): the task asks for recipe" in evidence.why) == ("fail", True), evidence.why
+
+
+def test_rows_in_other_languages_fail_a_german_task(german: Published, tmp_path: Path) -> None:
+    """Said to be German, and the German pages said to be in another language."""
+    evidence = judged(other_language(german, tmp_path / "false"), german)
+    assert (evidence.verdict, "rows are forged" in evidence.why) == ("fail", True), evidence.why
+    evidence = judged(other_language_under_own_recipe(german, tmp_path / "own"), german)
     assert (evidence.verdict, "(recipe): the task asks for recipe" in evidence.why) == ("fail", True), evidence.why
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from finest.errors import SourceError
 from finest.reachable import is_passing
-from finest.warc import openers
+from finest.warc import http_session
 from finest.warc.openers import HttpsOpener, S3Opener, s3_client
 from finest.warc.stream import ResumableStream, RetryPolicy
 from tests.faulty_server import Fault, FaultyServer
@@ -34,10 +34,10 @@ def nothing_around(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith("AWS_") or "CA_BUNDLE" in name or "SSL_CERT" in name:
             monkeypatch.delenv(name)
-    for kept in (s3_client, openers._session):
+    for kept in (s3_client, http_session.session):
         kept.cache_clear()
     yield
-    for kept in (s3_client, openers._session):
+    for kept in (s3_client, http_session.session):
         kept.cache_clear()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from finest.errors import SourceError
-from finest.warc import openers
+from finest.warc import http_session, openers
 from finest.warc.openers import s3_client
 from finest.warc.slices import Layout
 from finest.warc.source import CommonCrawl, Source, dump_of, inspect, name_sources, resolve
@@ -267,11 +267,11 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         yield f"http://127.0.0.1:{port}", folder
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(10)
+        server.wait(300)
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -431,9 +431,9 @@ def test_an_s3_address_holds_no_credentials() -> None:
 @pytest.fixture
 def fresh_session() -> Iterator[None]:
     """A session that knows no host; the next test's server may have the port of this one."""
-    openers._session.cache_clear()
+    http_session.session.cache_clear()
     yield
-    openers._session.cache_clear()
+    http_session.session.cache_clear()
 
 
 @pytest.mark.usefixtures("fresh_session")

@@ -51,14 +51,15 @@ def add_command(
     languages, such as fineweb-2-lid176, or one that keeps it. Miners get such work with `finest mine --language`.
     Without --language, miners refine the WARC files that are finished at this moment once more with the recipe, for
     instance after a change of the reference recipe. With --pages-where, miners get packets of the pages that the
-    crawl's index chooses, and read no others; the crawl need not be imported. The recipe enters the server's list
+    crawl's index chooses, and read no others. No page is leased twice: a crawl whose files are leased whole in the same
+    language has no packets, so it must not be imported. The recipe enters the server's list
     (finest tasks recipes), from which miners and validators fetch it; only miners that have it get such work, and
     validators fail a dataset that was made with another one. Run again, the command sets the price for new leases.
 
     \b
     finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
     finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe fineweb-2-lid176 --price 2
-    finest tasks add CC-MAIN-2025-26 --pages-where "content_languages = 'swh'" --recipe fineweb
+    finest tasks add CC-MAIN-2025-26 --pages-where "url_host_tld = 'uk'" --recipe finest
     """
     from finest.dataset.hub_client import quiet_client
     from finest.errors import UsageError

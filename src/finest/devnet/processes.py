@@ -16,6 +16,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from finest.atomic_files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -160,10 +162,7 @@ def _take(lock: int) -> bool:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read: write it under a temporary name, then rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, text.encode(), mode=0o600)
 
 
 def answers(port: int, timeout_s: float = ANSWER_S) -> bool:

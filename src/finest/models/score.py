@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finest.atomic_files import sync
+from finest.atomic_files import sync, temporary_name
 from finest.models.texts import as_bytes, has_token
 from finest.recipe.quality_model import QualityModel
 
@@ -91,7 +90,7 @@ def _writing(out: Path | None, schema: pa.Schema) -> Iterator[Callable[[Row], No
     if out is None:
         yield lambda _: None
         return
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(out)
     rows: list[Row] = []
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as file:

@@ -20,7 +20,6 @@ import finest
 from finest.dataset.card import write_card
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
-from finest.dataset.page_choice import PageChoice
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.errors import RunError
@@ -32,11 +31,13 @@ from finest.pipeline.assembly.write import read_note, write_shard
 from finest.pipeline.dedup.index import NAME as INDEX
 from finest.pipeline.dedup.of_run import compared_pages, index_signatures, keep_index
 from finest.recipe.reasons import KEPT
+from finest.warc.loss import SOURCE_UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from finest.dataset.page_choice import PageChoice
     from finest.dataset.sources import Source, SourceFile
     from finest.pipeline.assembly.shards import Shard
     from finest.pipeline.assembly.write import Note
@@ -101,7 +102,8 @@ def _put_together(ledger: Ledger, recipe: Recipe, shards: Sequence[Shard], folde
     if len(notes) < len(shards):
         raise RunError(f"a shard is missing in {folder}; run the same command again")
     few = are_few(sum(note.sources.totals.sources for note in notes), sum(note.slices for note in notes))
-    manifest = _manifest(ledger, recipe, notes, _sources(folders, notes) if few else [])
+    choice = _choice(ledger, folders, notes)
+    manifest = _manifest(ledger, recipe, notes, _sources(folders, notes) if few else [], choice)
     for path, note in zip(folders, notes, strict=True):
         for file in (*note.rows, *note.verdicts, *(() if few else (note.sources,))):
             if (path / file.path).exists():  # else a killed process has moved it
@@ -119,9 +121,20 @@ def _sources(folders: Sequence[Path], notes: Sequence[Note]) -> list[Source]:
     ]
 
 
-def _manifest(ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: list[Source]) -> Manifest:
+def _choice(ledger: Ledger, folders: Sequence[Path], notes: Sequence[Note]) -> PageChoice | None:
+    """Return the choice of the pages that the dataset answers: none of a source that could not be read."""
+    chosen = ledger.plan.chosen
+    if chosen is None:
+        return None
+    missing = {source.name for source in _sources(folders, notes) if SOURCE_UNREADABLE in source.losses}
+    return chosen.without(missing, [ledger.plan.sources.name(number) for number in range(len(ledger.plan.sources))])
+
+
+def _manifest(
+    ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: list[Source], choice: PageChoice | None
+) -> Manifest:
     """Build the manifest; without `sources`, they lie in the files of the shards."""
-    by_language, chosen = bool(recipe.language.table), ledger.plan.chosen
+    by_language = bool(recipe.language.table)
     found = {series: root for note in notes for series, root in note.roots.items()}
     roots = {series: found[series] for series in (sorted(found) if by_language else found)}
     place = {series: number for number, series in enumerate(roots)}
@@ -151,7 +164,7 @@ def _manifest(ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: li
         configurations=tuple(languages) if by_language else (),
         selections=_selections(ledger.plan.where, notes, by_language=by_language),
         against=(ledger.plan.against,) if ledger.plan.against else (),
-        chosen=None if chosen is None else PageChoice(where=chosen.where, root=chosen.root, pages=len(chosen.table)),
+        chosen=choice,
     )
 
 

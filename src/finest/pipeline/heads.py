@@ -13,8 +13,8 @@ from finest.masking import public_address
 from finest.pipeline.missing import most_missing
 from finest.pipeline.progress import Pace
 from finest.pipeline.source_table import Sources
+from finest.warc.http_session import CONNECTIONS
 from finest.warc.layout import Layout
-from finest.warc.openers import CONNECTIONS
 from finest.warc.source import Source, inspect
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ it. Then the manifest names each of them with no bytes read and the loss `source
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finest.atomic_files import write_whole
 from finest.dataset.rows import schema_with
 from finest.errors import SourceError
 from finest.formatting import counted
@@ -57,9 +57,7 @@ class Missing:
 
     def note(self, source: int, why: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f".{secrets.token_hex(8)}"
-        temporary.write_text(why, encoding="utf-8")
-        temporary.replace(self._folder / f"{source:05d}")
+        write_whole(self._folder / f"{source:05d}", why.encode())
 
     def forget(self) -> None:
         """Let the sources be tried again."""

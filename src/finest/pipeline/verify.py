@@ -36,6 +36,7 @@ from finest.pipeline.record import find_records, max_record_bytes, row_of
 from finest.pipeline.witnesses import check_witness
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
+from finest.warc.loss import SOURCE_UNREADABLE
 from finest.warc.source import common_crawl_path, inspect, name_sources, resolve
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class Verification:
     """Pages whose stored or new verdict depends on the machine (NOT_REPEATABLE)."""
     no_evidence: list[str] = field(default_factory=list)
     """Why the other pages could not be judged again, one message per page: their sources could not be read."""
+    readable_again: list[str] = field(default_factory=list)
+    """Sources that the manifest calls unreadable and that can be read now. Their pages are missing, which does not
+    make the rows false; an audit of paid work judges it, and fails a dataset without them."""
     seed: int = 0
     parent: str = ""
     """The parent with which the dataset's last selection was compared; empty if it was not."""
@@ -255,26 +259,26 @@ def _judge_again(
                 result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
             else:
                 result.not_repeatable += 1
-    _check_unread(dataset, sources, result)
+    _look_at_unread(dataset, sources, result)
 
 
-def _check_unread(dataset: Dataset, sources: _Sources, result: Verification) -> None:
-    """Raise VerifyError if a source of which nothing was read can be read.
+def _look_at_unread(dataset: Dataset, sources: _Sources, result: Verification) -> None:
+    """Note the sources that can be read now and of which the dataset has nothing.
 
-    Looks at up to `result.sample` of them, drawn by its seed: somebody may call a source unreadable to spare its work.
+    Looks at up to `result.sample` of them, drawn by its seed. Raises VerifyError for one that can be read and that the
+    manifest does not call unreadable.
     """
-    if dataset.manifest.chosen is not None:
-        return
     unread = [one for one in dataset.sources() if not any(part.length for part in one.slices)]
     for source in random.Random(result.seed).sample(unread, min(result.sample, len(unread))):
         try:
             sources.look(source.name)
         except SourceError:
             continue
-        raise VerifyError(
-            f"{source.name[:200]} can be read, and the dataset has no page of it: the manifest says that nothing was "
-            "read; refine it again without --allow-missing"
-        )
+        if SOURCE_UNREADABLE not in source.losses:
+            raise VerifyError(
+                f"{source.name[:200]} can be read; the manifest states that nothing of it was read, and no reason"
+            )
+        result.readable_again.append(source.name)
 
 
 class _Sources:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam
 from finest.database import INSERTS
 from finest.tasks.assignment import NO_ROOT, root_after
 from finest.tasks.models import WarcPage
+from finest.tasks.overlap import check_import
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import keep_order, record_event
 from finest.tasks.queries import PAGE_BYTES
@@ -36,8 +37,12 @@ _PAGE = (
 
 
 def add(connection: sa.Connection, crawl: str, paths: Sequence[str]) -> int:
-    """Append the paths that are new to the crawl's list, and write that to the log; returns how many are new."""
+    """Append the paths that are new to the crawl's list, and write that to the log; returns how many are new.
+
+    Raises SourceError if pages of the crawl are leased in packets.
+    """
     keep_order(connection)
+    check_import(connection, crawl)
     connection.execute(_ADD_CRAWL[connection.dialect.name], {"its_name": crawl})
     before = connection.execute(_CRAWL, {"its_name": crawl}).one()
     new = _new(connection, before.id, paths)

@@ -20,6 +20,7 @@ from finest.dataset.packet import Packet
 from finest.errors import UsageError
 from finest.tasks.assignment import NO_ROOT, root_after
 from finest.tasks.models import MAX_PRICE, WorkKind
+from finest.tasks.overlap import check_new
 from finest.tasks.provenance import keep_order, record_event
 from finest.tasks.recipes import AskedRecipe, entry_of
 from finest.tasks.tables import FINISHED, LIVE, OPEN, claims, crawls, packets, recipes, tasks, warcs
@@ -152,13 +153,14 @@ def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
 
     A language gets all WARCs of the crawl. A refinement gets those that are finished at this moment; what is finished
     later was refined with the newer recipe already. Raises UsageError if a crawl whose WARCs it needs was not imported,
-    if nothing of it is finished yet, or if there is no such price.
+    if nothing of it is finished yet, if its pages are leased by other work already, or if there is no such price.
     """
     check_price(price)
     keep_order(connection)
     if has_work(connection, work.name):
         set_price(connection, work.name, price)
         return 0
+    check_new(connection, work)
     values = {
         "name": work.name, "kind": work.kind, "crawl": work.crawl, "language": work.language, "price": price,
         "pages_where": work.pages_where,

@@ -7,8 +7,6 @@ the rest of the program, and processes must not share a connection across a fork
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass, field
 from functools import cache
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -18,25 +16,17 @@ from finest.errors import SourceError
 from finest.masking import masked_error, public_address
 from finest.reachable import is_passing, lasting, missing_certificates
 from finest.retry import retry_after_s
+from finest.warc.http_session import CONNECTIONS, session
 from finest.warc.stream import Interrupted, Opened, changed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import requests
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from finest.warc.http_session import Response
 
 USER_AGENT = f"finest-data/{__version__} (+https://pypi.org/project/finest-data/)"
 CONNECT_TIMEOUT_S = 10.0
-CONNECTIONS = 80
-"""Most connections that a process keeps to one host: as many as there are sources looked at at once when a run is
-planned, which takes 225 s for 90,000 sources at 0.2 s each. A worker that reads has one."""
 READ_TIMEOUT_S = 30.0
 """Longest silence of a connection before it counts as stalled."""
 
-_PLAIN_PATH = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~=,+-]*)+")
-"""A path that is sent as it is: nothing to encode, no `.` or `..`."""
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REFUSED_STATUS = frozenset({403, 429, 503})
 """HTTP statuses that mean "too many requests". Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing
 permission (status.commoncrawl.org)."""
@@ -92,16 +82,16 @@ class HttpsOpener:
         if response.status == 416 and end is not None and not position:
             response.close()
             return self.open(position, etag)  # no range of an empty object can be satisfied (RFC 9110, 15.5.17)
+        content_range = response.headers.get("Content-Range") or ""
         try:
-            self._check(response, position)
-            size_bytes = self._size(response)
+            self._check(response, position, content_range)
+            size_bytes = self._size(response, content_range)
         except (Interrupted, SourceError):
             response.close()
             raise
-        ends = _body_end(response.headers.get("Content-Range"), size_bytes)
-        return Opened(response, response.headers.get("ETag"), size_bytes, ends)
+        return Opened(response, response.headers.get("ETag"), size_bytes, _body_end(content_range, size_bytes))
 
-    def _get(self, position: int, etag: str | None, end: int | None) -> BaseHTTPResponse:
+    def _get(self, position: int, etag: str | None, end: int | None) -> Response:
         import requests
         import urllib3
 
@@ -109,7 +99,7 @@ class HttpsOpener:
         if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
             headers["If-Match"] = etag
         try:
-            return _session(os.getpid()).get(self._address, headers, self._timeout_s)
+            return session(os.getpid()).get(self._address, headers, self._timeout_s)
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
             raise SourceError(f"{self.location}: not a URL that can be read: {masked_error(error)}") from None
         except (
@@ -122,7 +112,7 @@ class HttpsOpener:
                 raise SourceError(f"{self.location}: {why}") from None
             raise Interrupted(masked_error(error)) from None  # the library's message contains the whole address
 
-    def _check(self, response: BaseHTTPResponse, position: int) -> None:
+    def _check(self, response: Response, position: int, content_range: str) -> None:
         status = response.status
         if status in (401, 407) or (status == 403 and "?" in self._address):
             raise SourceError(f"{self.location}: the server does not let you read it (HTTP {status}){_FRESH}")
@@ -141,12 +131,12 @@ class HttpsOpener:
             raise SourceError(f"{self.location}: the server answers HTTP {status} {response.reason}")
         if position and status != 206:
             raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
-        if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {position}-"):
+        if status == 206 and not content_range.startswith(f"bytes {position}-"):
             raise SourceError(f"{self.location}: the server answers another Range than was asked for{_COPY}")
 
-    def _size(self, response: BaseHTTPResponse) -> int:
+    def _size(self, response: Response, content_range: str) -> int:
         headers = response.headers
-        size = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
+        size = content_range.rpartition("/")[2] or headers.get("Content-Length", "")
         if not size.isdigit() and headers.get("Content-Type", "").lower().startswith("text/html"):
             raise SourceError(f"{self.location}: the server answers with an HTML page, not a WARC; check the address")
         if not (size.isascii() and size.isdigit()):
@@ -266,83 +256,6 @@ def _how_to_sign(location: str) -> str:
     bucket, _, key = location.removeprefix("s3://").partition("/")
     ways = "; give them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in AWS_PROFILE, or by `aws configure`"
     return ways + (f"; or read https://data.commoncrawl.org/{key}, which needs none" if bucket == "commoncrawl" else "")
-
-
-class _Session:
-    """An HTTP session for all threads of a process.
-
-    What requests finds in the environment for a host (proxies, certificates, .netrc) is looked up once for each host.
-    A plain address of a host without a proxy is then asked for by the connections that requests keeps, without its
-    objects: that takes a third of the CPU time. Redirects are left to requests.
-    """
-
-    def __init__(self) -> None:
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        self._session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-        self._hosts: dict[str, _Host] = {}
-
-    def get(self, address: str, headers: Mapping[str, str], timeout_s: tuple[float, float]) -> BaseHTTPResponse:
-        """Send a streaming GET; raises as requests and urllib3 do."""
-        name = "/".join(address.split("/", 3)[:3])
-        host = self._hosts.get(name) or self._hosts.setdefault(name, self._host(address))
-        path = address[len(name) :]
-        if host.pool is not None and _PLAIN_PATH.fullmatch(path):
-            response = host.get(path, headers, timeout_s)
-            if response.status not in _REDIRECTS:
-                return response
-            response.close()
-            host.pool = None
-        request = host.first.copy()
-        request.prepare_url(address, None)
-        request.headers.update(headers)
-        found: BaseHTTPResponse = self._session.send(request, timeout=timeout_s, **host.settings).raw
-        return found
-
-    def _host(self, address: str) -> _Host:
-        import requests
-        from requests.adapters import HTTPAdapter
-        from requests.utils import select_proxy
-
-        first = self._session.prepare_request(requests.Request("GET", address))
-        url = first.url or address
-        settings = self._session.merge_environment_settings(url, {}, True, None, None)
-        adapter, verify, cert = self._session.get_adapter(url), settings["verify"], settings["cert"]
-        if select_proxy(url, settings["proxies"]) or not isinstance(adapter, HTTPAdapter):
-            return _Host(first, settings)
-        pool = adapter.get_connection_with_tls_context(first, verify, proxies=settings["proxies"], cert=cert)
-        adapter.cert_verify(pool, url, verify, cert)
-        own = {name: str(value) for name, value in first.headers.items()}  # a user name and password among them
-        return _Host(first, settings, own, pool)
-
-
-@dataclass(slots=True)
-class _Host:
-    """What is known of a host: a request to it, the settings for it, and its connections if they may be used alone."""
-
-    first: requests.PreparedRequest
-    settings: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict)
-    pool: HTTPConnectionPool | None = None
-
-    def get(self, path: str, headers: Mapping[str, str], timeout_s: tuple[float, float]) -> BaseHTTPResponse:
-        from urllib3.util import Retry, Timeout
-
-        assert self.pool is not None
-        return self.pool.urlopen(
-            "GET", path, headers={**self.headers, **headers}, redirect=False, assert_same_host=False,
-            preload_content=False, decode_content=False, retries=Retry(0, read=False),
-            timeout=Timeout(connect=timeout_s[0], read=timeout_s[1]),
-        )  # fmt: skip
-
-
-@cache
-def _session(pid: int) -> _Session:  # noqa: ARG001
-    """The HTTP session of process `pid`."""
-    return _Session()
 
 
 @cache

@@ -11,19 +11,21 @@ second or two, as NTP keeps them.
 from __future__ import annotations
 
 import json
+import os
 import random
-import secrets
+import threading
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from finest.atomic_files import temporary_name
 from finest.errors import SourceBusy
 from finest.retry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MAX_PAUSE_S = 6 * 3600.0
 """Default of `--max-pause`."""
@@ -68,16 +70,19 @@ class Pauses:
         `gap_s` is the least time between two requests of one process to one host over HTTPS.
         """
         self._folder = folder
+        self._paths: dict[str, str] = {}
         self._max_s = max_s
         self._gap_s = gap_s
         self._next_s: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def wait(self, host: str) -> None:
         """Return when the host may be asked."""
         if self._gap_s and not host.startswith("s3://"):
             now_s = time.monotonic()
-            turn_s = max(self._next_s.get(host, now_s), now_s)
-            self._next_s[host] = turn_s + self._gap_s
+            with self._lock:
+                turn_s = max(self._next_s.get(host, now_s), now_s)
+                self._next_s[host] = turn_s + self._gap_s
             time.sleep(turn_s - now_s)
         while (pause := self.of(host)) is not None and (left_s := pause.until_s - time.time()) > 0:
             time.sleep(left_s + random.uniform(0.0, SPREAD * pause.length_s))
@@ -116,7 +121,10 @@ class Pauses:
 
     def of(self, host: str) -> Pause | None:
         """Return the last pause for the host; None if it never refused a request."""
-        return _read(self._folder / _name(host))
+        path = self._paths.get(host)
+        if path is None:
+            path = self._paths[host] = str(self._folder / _name(host))
+        return _read(path) if os.path.exists(path) else None  # noqa: PTH110 - asked twice for each request
 
     def running(self) -> Pause | None:
         """Return the pause that ends last, if any is not over."""
@@ -139,7 +147,7 @@ class Pauses:
     def _write(self, pause: Pause) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _name(pause.host)
-        temporary = path.with_name(f".{secrets.token_hex(8)}")  # processes of several machines write here
+        temporary = temporary_name(path)
         temporary.write_text(json.dumps(asdict(pause)), encoding="utf-8")
         temporary.replace(path)
 
@@ -148,8 +156,8 @@ def _name(host: str) -> str:
     return quote(host, safe="")[:NAME_CHARS]
 
 
-def _read(path: Path) -> Pause | None:
+def _read(path: Path | str) -> Pause | None:
     try:
-        return Pause(**json.loads(path.read_bytes()))
+        return Pause(**json.loads(Path(path).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None

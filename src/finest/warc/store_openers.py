@@ -12,7 +12,7 @@ from finest.warc.openers import READ_TIMEOUT_S, HttpsOpener
 from finest.warc.stream import Interrupted, Opened
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+    from finest.warc.http_session import Response
 
 BLOCK_BYTES = 8 << 20
 """Bytes that a store is asked for at once: object stores serve ranges of this size at full speed, and each process
@@ -38,13 +38,13 @@ class HubOpener(HttpsOpener):
         self.location = public_address(location)
         self._headers = build_hf_headers()
 
-    def _check(self, response: BaseHTTPResponse, position: int) -> None:
+    def _check(self, response: Response, position: int, content_range: str) -> None:
         if response.status in (401, 403, 404):
             raise SourceError(
                 f"{self.location}: the Hub has no such file, or your token may not read it (HTTP "
                 f"{response.status}); check the address, or log in with `hf auth login` or HF_TOKEN"
             )
-        super()._check(response, position)
+        super()._check(response, position, content_range)
 
 
 def _hub_address(location: str) -> str:

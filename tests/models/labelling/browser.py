@@ -85,7 +85,7 @@ def browser(home: Path) -> Iterator[Browser]:
         requests.delete(f"{base}/{answer['sessionId']}", timeout=60)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(300)
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -41,7 +41,7 @@ def command(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], s
         assert process.stderr is not None
         line = next(line for line in process.stderr if "Open http" in line)
         yield process, line.split()[1]
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     finally:
         process.kill()
         process.communicate()
@@ -110,7 +110,7 @@ def post(address: str, action: str = "label", **more: Any) -> requests.Response:
     origin = "/".join(address.split("/")[:3])
     headers = {"Origin": origin, "Content-Type": "application/json", **more.pop("headers", {})}
     body = {"page": PAGES[0].sha256, "label": "a"}
-    return requests.post(address + action, data=json.dumps(more.pop("body", body)), headers=headers, timeout=20, **more)
+    return requests.post(address + action, data=json.dumps(more.pop("body", body)), headers=headers, timeout=60, **more)
 
 
 def test_labels_come_from_the_page_itself_alone(address: str) -> None:
@@ -125,13 +125,13 @@ def test_labels_come_from_the_page_itself_alone(address: str) -> None:
         post(address, headers={"Content-Type": "text/plain"}),
         post(origin + "/wrong/"),
         post(origin + "/"),
-        requests.get(origin + "/", timeout=20),
-        requests.get(origin + "/state", timeout=20),
-        requests.get(address + "state", headers={"Host": "evil.example"}, timeout=20),
+        requests.get(origin + "/", timeout=60),
+        requests.get(origin + "/state", timeout=60),
+        requests.get(address + "state", headers={"Host": "evil.example"}, timeout=60),
     ]
     assert [answer.status_code for answer in refused] == [403, 403, 403, 403, 415, 403, 403, 403, 403, 403]
     assert not any("text 0" in answer.text for answer in refused)
-    assert requests.get(address + "state", timeout=20).json()["labelled"] == 1
+    assert requests.get(address + "state", timeout=60).json()["labelled"] == 1
 
 
 @pytest.mark.parametrize(
@@ -143,22 +143,22 @@ def test_labels_come_from_the_page_itself_alone(address: str) -> None:
 def test_what_is_no_label(address: str, body: Any) -> None:
     """Refused, and nothing is recorded."""
     assert post(address, body=body).status_code == 400
-    assert requests.get(address + "state", timeout=20).json()["labelled"] == 0
+    assert requests.get(address + "state", timeout=60).json()["labelled"] == 0
 
 
 def test_the_page_may_load_nothing_else(address: str) -> None:
     """Its policy forbids foreign scripts, frames and requests, and its address is no referrer."""
     for name in ("", "label.js", "label.css"):
-        headers = requests.get(address + name, timeout=20).headers
+        headers = requests.get(address + name, timeout=60).headers
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert headers["Referrer-Policy"] == "no-referrer" and headers["Cache-Control"] == "no-store"
     assert len(re.split(r"/", address)[3]) >= 32
-    assert requests.get(address + "../server.py", timeout=20).status_code in (403, 404)
+    assert requests.get(address + "../server.py", timeout=60).status_code in (403, 404)
 
 
 def test_every_class_has_its_key(address: str) -> None:
     """Names have 1 to 9 and then letters; numbers have themselves."""
-    state = requests.get(address + "state", timeout=20).json()
+    state = requests.get(address + "state", timeout=60).json()
     assert state["labels"] == [{"key": "1", "label": "a"}, {"key": "2", "label": "b"}]
     assert list(Scale(tuple(f"c{number}" for number in range(32))).keys)[8:11] == ["9", "a", "b"]
     assert Scale((0, 1)).keys == {"0": 0, "1": 1}

@@ -142,6 +142,33 @@ def test_completeness_needs_no_sample(
                 check_chosen(dataset)
 
 
+def test_a_file_that_is_gone_is_left_out_if_that_is_allowed(
+    crawl: tuple[CrawlServer, list[dict[str, Any]]], cache: Path, tmp_path: Path
+) -> None:
+    """The manifest then states the choice without its pages and names it, so that the rest is verified as ever."""
+    server, index = crawl
+    gone = max(str(row["warc_filename"]) for row in index)
+    run = options(server, tmp_path / "out", cache, DEV)
+    path = server.folder / gone
+    path.rename(path.with_suffix(".away"))
+    try:
+        with pytest.raises(SourceError, match="not found"):
+            refine(run, Progress(quiet=True))
+        manifest = refine(replace(run, allow_missing=1), Progress(quiet=True))
+    finally:
+        path.with_suffix(".away").rename(path)
+    pages = sorted(
+        (f"s3://commoncrawl/{row['warc_filename']}", int(row["warc_record_offset"]), int(row["warc_record_length"]))
+        for row in index
+        if row["url_host_tld"] == "dev" and str(row["url"]).startswith("https:") and row["warc_filename"] != gone
+    )
+    assert manifest.chosen is not None and 0 < manifest.chosen.pages == len(pages) < 6
+    assert manifest.chosen.root == root_of(pages)
+    assert manifest.losses == {"source_unreadable": 1}
+    found = verify(tmp_path / "out", cache, run.common_crawl, sample=6)
+    assert found.is_verified and found.readable_again == [f"s3://commoncrawl/{gone}"]
+
+
 def test_the_saving_is_said_without_a_run(
     crawl: tuple[CrawlServer, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

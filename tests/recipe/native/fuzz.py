@@ -76,18 +76,23 @@ def models() -> list[Model]:
 
 
 def forests() -> list[Trees]:
-    """Trees under which every column tells, and trees that keep every block."""
-    chance = random.Random(2)
+    """Trees under which every column tells, some with leaves that fit in bytes, and trees that keep every block."""
+    every = Stage(1, 1, bytes([0]), (0,), (0, 0))
+    return [made_trees(2, (6, 5), 60), made_trees(3, (4, 6), 400), made_trees(4, (7, 4), 100), Trees(every, every)]
+
+
+def made_trees(seed: int, depths: tuple[int, int], most: int) -> Trees:
+    """Trees of two depths whose leaves are at most `most`; they compare each column four times."""
+    chance = random.Random(seed)
     stages = []
-    for depth, columns in ((6, COLUMNS), (5, ALL_COLUMNS)):
+    for depth, columns in zip(depths, (COLUMNS, ALL_COLUMNS), strict=True):
         numbers = [*range(len(columns))] * 4
         chance.shuffle(numbers)
         numbers = numbers[: len(numbers) // depth * depth]
         limits = chance.choices((-300, -5, 0, 0, 0, 1, 2, 5, 10, 30, 60, 300), k=len(numbers))
-        leaves = chance.choices(range(-60, 61), k=len(numbers) // depth << depth)
+        leaves = chance.choices(range(-most, most + 1), k=len(numbers) // depth << depth)
         stages.append(Stage(depth, 5, bytes(numbers), tuple(limits), tuple(leaves)))
-    every = Stage(1, 1, bytes([0]), (0,), (0, 0))
-    return [Trees(*stages), Trees(every, every)]
+    return Trees(*stages)
 
 
 class Html:

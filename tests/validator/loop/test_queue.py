@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from finest.errors import FinestError
 from finest.tasks.models import MAX_PRICE
+from finest.validator.loop import queue_statements
 from finest.validator.loop.lines import TOKENS_A_WARC, Counts
 from finest.validator.loop.queue import DAY_S, WHY_CHARS, Queue
 from finest.validator.loop.queue_statements import USUAL_WARCS
@@ -78,6 +81,18 @@ def test_yesterday_is_forgotten(queue: Queue) -> None:
     queue.add([seen(ALICE, 1), seen(BOB, 2)])
     assert following(queue).hotkey == BOB
     assert following(queue, now_s=time.time() + DAY_S + 1).hotkey == ALICE
+
+
+def test_the_next_line_is_found_without_reading_all_lines(tmp_path: Path) -> None:
+    """SQLite reads the lines of a day and those that wait, each by its index."""
+    path = tmp_path / "queue.db"
+    Queue.open(f"sqlite:///{path}").close()
+    statement = str(queue_statements.NEXT.compile(dialect=sqlite.dialect()))
+    with closing(sqlite3.connect(path)) as database:
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", [1] * statement.count("?")).fetchall()
+    steps = [step for *_, step in plan if "validator_submissions" in step]
+    assert len(steps) == 2
+    assert all(step.startswith("SEARCH") for step in steps), steps
 
 
 def test_what_is_put_off_waits(queue: Queue) -> None:

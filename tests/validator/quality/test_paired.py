@@ -121,7 +121,7 @@ def test_another_process_measures_the_same() -> None:
         "print(json.dumps(asdict(measured(menus(REFERENCE, 4) + REFERENCE))))"
     )
     env = os.environ | {"PYTHONHASHSEED": "77"}
-    told = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, timeout=120)
+    told = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, timeout=300)
     import json
 
     here = asdict(measured(menus(REFERENCE, 4) + REFERENCE))

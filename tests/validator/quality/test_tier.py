@@ -29,7 +29,7 @@ def test_without_its_packages_the_second_says_what_to_install(missing: str) -> N
         f"import sys; sys.modules[{missing!r}] = None; from finest.cli import main; sys.argv = sys.argv[:1] + "
         "['quality', 'folder', '--tier', '2', '--seed', 'aa']; main()"
     )
-    told = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    told = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
     assert told.returncode == UsageError.exit_code
     assert "is not installed; --tier 2 needs: pip install 'finest-data[gpu]'" in told.stderr
     assert "Traceback" not in told.stderr

@@ -45,7 +45,7 @@ class Operator:
         """What is printed by one start of the operator's own installation."""
         done = subprocess.run(
             [sys.executable, "-c", LAUNCHER, str(self.home)], env=environment(HF_TOKEN="hf_x"), text=True,
-            capture_output=True, timeout=100, check=False,
+            capture_output=True, timeout=300, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return done.stdout.splitlines()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.formatting import beside, byte_size
+from finest.formatting import beside, byte_size, counted
 from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, Reasons, reasons_of
 
@@ -135,6 +135,13 @@ def show_verification(console: Console, found: Verification) -> None:
         console.print(
             f"{found.not_repeatable} pages have a verdict that may differ on another machine "
             f"({' or '.join(NOT_REPEATABLE)})", markup=False,
+        )  # fmt: skip
+    if found.readable_again:
+        console.print(
+            f"{counted(len(found.readable_again), 'source')} that the manifest calls unreadable can be read now, "
+            f"first: {one_line(found.readable_again[0])}. The pages are missing, which makes no row false; an audit of "
+            "paid work fails a dataset without them. To have them, refine again without --allow-missing",
+            style="yellow", markup=False,
         )  # fmt: skip
     if found.is_verified:
         console.print(f"verified: root {manifest.root}", style="green")

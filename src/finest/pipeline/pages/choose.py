@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,30 +9,30 @@ import numpy as np
 
 from finest.errors import SourceError, UsageError
 from finest.formatting import byte_size, counted, duration, share
+from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.pages.index import choose
 from finest.pipeline.pages.table import ChosenPages, PageTable
-from finest.pipeline.source_table import Sources
 from finest.pipeline.steps import PAGE_MORE_BYTES
 from finest.warc.common_crawl import is_like_a_crawl
-from finest.warc.layout import Layout
-from finest.warc.source import LOOK_BYTES, inspect, name_sources
+from finest.warc.pauses import Pauses
+from finest.warc.source import LOOK_BYTES, name_sources
 from finest.where import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from finest.dataset.packet import Packet
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.warc.source import CommonCrawl, Shard, Source
+    from finest.pipeline.source_table import Sources
+    from finest.warc.source import CommonCrawl, Shard
 
 WRONG_WAY_SHARE = 0.02
 """Share of a crawl's pages above which, over HTTPS, whole files are the better way: from about one page in fifty on,
 nearly every stretch of a file as long as a request is worth holds one."""
 FILE_BYTES = 1_000_000_000
 """About the size of a WARC of Common Crawl, for the comparison with whole files."""
-SAID_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +161,19 @@ def _check_no_limit(options: RunOptions) -> None:
 def _placed(
     part: str, where: str, paths: Sequence[str], table: PageTable, options: RunOptions, progress: Progress
 ) -> tuple[Sources, ChosenPages]:  # fmt: skip
-    """Look at the WARCs of chosen pages; raises SourceError if a page lies beyond the end of its file."""
+    """Look at the WARCs of chosen pages, at most `requests_per_s` a second over HTTPS; raises as `sources_at`.
+
+    Raises SourceError if a page lies beyond the end of its file, or a file is not compressed record by record.
+    """
     locations = [f"{options.common_crawl.base}/{path}" for path in paths]
     names = name_sources(locations)
-    sources = Sources.of(_inspected(locations, names, options, progress))
-    ends = table.lines["offset"].astype(np.int64) + table.lines["length"]
-    beyond = np.flatnonzero(ends > sources.sizes[table.lines["source"]])
+    pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s, 1 / options.requests_per_s)
+    sources = sources_at(locations, names, None, pauses, progress, options.allow_missing)
+    if len(whole := np.flatnonzero(~sources.is_cut & (sources.sizes > 0))):
+        address = sources[int(whole[0])].address
+        raise SourceError(f"{address}: its records are not compressed one by one, so none can be read alone")
+    ends, sizes = table.lines["offset"].astype(np.int64) + table.lines["length"], sources.sizes[table.lines["source"]]
+    beyond = np.flatnonzero((ends > sizes) & (sizes > 0))
     if len(beyond):
         line = table.lines[beyond[0]]
         raise SourceError(
@@ -185,21 +191,3 @@ def _kept(options: RunOptions, part: str, where: str) -> tuple[Sources, ChosenPa
     if plan.chosen is None or (plan.chosen.crawl, plan.chosen.where) != (part, where):
         return None
     return plan.sources, plan.chosen
-
-
-def _inspected(
-    locations: Sequence[str], names: Sequence[str], options: RunOptions, progress: Progress
-) -> Iterator[Source]:
-    """Look at each WARC, at most `requests_per_s` a second over HTTPS."""
-    gap_s = 1 / options.requests_per_s if locations[0].startswith(("http://", "https://")) else 0.0
-    said = time.monotonic()
-    for number, (location, name) in enumerate(zip(locations, names, strict=True), 1):
-        began = time.monotonic()
-        source = inspect(location, name)
-        if source.layout is not Layout.MEMBERS:
-            raise SourceError(f"{source.address}: its records are not compressed one by one, so none can be read alone")
-        yield source
-        if time.monotonic() - said > SAID_EVERY_S:
-            said = time.monotonic()
-            progress.say(f"{number:,} of {len(locations):,} files looked at")
-        time.sleep(max(0.0, began + gap_s - time.monotonic()))

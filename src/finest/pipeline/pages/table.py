@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finest.dataset.chosen import root_of
+from finest.dataset.page_choice import PageChoice
 from finest.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -100,6 +101,17 @@ class ChosenPages:
     root: str
     """Merkle root over them (`root_of`)."""
     table: PageTable
+
+    def without(self, missing: Collection[str], names: Sequence[str]) -> PageChoice:
+        """Return what the manifest states: the choice without the pages of missing sources.
+
+        `names` has the name of each source.
+        """
+        if not missing:
+            return PageChoice(where=self.where, root=self.root, pages=len(self.table))
+        is_there = np.array([name not in missing for name in names], np.bool_)
+        left = PageTable(self.table.lines[is_there[self.table.lines["source"]]])
+        return PageChoice(where=self.where, root=left.root(names), pages=len(left))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what run.json holds."""

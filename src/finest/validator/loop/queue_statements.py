@@ -92,10 +92,11 @@ DISTRUSTED = sa.select(trust.c.hotkey).where(
 
 
 def _next_due() -> sa.Select[Any]:
+    hotkey = sa.func.trim(_T.hotkey)  # grouped by the column itself, SQLite would read all lines by its index
     spent = (
-        sa.select(_T.hotkey, sa.func.avg(_T.cpu_s).label("cpu_s"))
+        sa.select(hotkey.label("hotkey"), sa.func.avg(_T.cpu_s).label("cpu_s"))
         .where(_T.touched_s > sa.bindparam("since_s"), _T.cpu_s > 0)
-        .group_by(_T.hotkey)
+        .group_by(hotkey)
         .cte()
     )
     everybody = sa.select(sa.func.count().label("hotkeys"), sa.func.sum(spent.c.cpu_s).label("cpu_s")).cte()

@@ -1,15 +1,20 @@
-/* Describe the blocks of a page by integers: C port of extract/block_features.py; keep the two in sync. */
+/* Describe the blocks of a page by integers: C port of extract/block_features.py; keep the two in sync.
+ *
+ * What the columns need of the whole page is computed first, then the columns of a tile of blocks after the other. */
 #define PY_SSIZE_T_CLEAN
 #include "page.h"
 #include "trees.h"
 
-typedef struct { uint32_t count; uint64_t chars, linked, prose; } Sums;
+enum { NEAR_COLUMNS = 4, GROUP_COLUMNS = 4, BESIDE = 8 };
+enum { NEAR_CHARS, NEAR_LINKS, NEAR_ENDS, NEAR_LEVEL };
 
-/* What is known of each block beside the block itself; `of` are indexes of its groups in `sums`. */
+/* A group of blocks, and its columns in their order. */
+typedef struct { uint32_t count; uint64_t chars, linked, prose; int16_t columns[GROUP_COLUMNS]; } Sums;
+
+/* What is known of each block beside the block itself; `path` and `nests` are indexes of its groups in `sums`. */
 typedef struct {
     uint32_t prose, repeats, path, nests[FN_NESTS];
     int32_t after, before, after_heading; /* distances in blocks, at most FN_MOST_VALUE */
-    bool ends;
 } Known;
 
 /* Sums up to a block. */
@@ -20,47 +25,52 @@ typedef struct {
     size_t count;
     Known *known;
     Total *totals;
+    int16_t *near[NEAR_COLUMNS]; /* columns of all blocks, with BESIDE zeros on each side */
     Sums *sums;
     size_t sum_count;
+    uint32_t *keys;
     uint32_t *slots;             /* of a hash table: index + 1, or 0 */
     uint64_t mask, seed;
     uint32_t best[FN_NESTS];     /* groups with the most prose, or UINT32_MAX */
+    uint32_t last_nest;
     int64_t first, last, h1;
     uint32_t longest;
     uint64_t named[FN_NAME_BITS]; /* share of the characters that an element of the group is around */
 } Page;
 
-typedef struct { int16_t *to; size_t stride; unsigned column; } Row;
-
-static void put(Row *row, int64_t value)
+static int16_t limited(int64_t value)
 {
     const int64_t most = FN_MOST_VALUE;
-    row->to[row->column++ * row->stride] = (int16_t)(value > most ? most : value < -most ? -most : value);
+    return (int16_t)(value > most ? most : value < -most ? -most : value);
 }
 
-static uint64_t share(uint64_t part, uint64_t whole)
+static int64_t share(uint64_t part, uint64_t whole)
 {
     if (whole == 0) return 0;
     if (part <= UINT32_MAX / FN_SHARE && whole <= UINT32_MAX) return (uint32_t)part * FN_SHARE / (uint32_t)whole; /* faster */
-    return part * FN_SHARE / whole;
+    return (int64_t)(part * FN_SHARE / whole);
 }
 
 /* ---- groups ---- */
 
 static uint32_t path_of(const FnBlock *block) { return block->around.path ^ block->kind; }
 
-/* Index in `sums` of the group with that key; `keys` are those of the groups from `from` on. */
-static uint32_t group_of(Page *page, uint32_t *keys, size_t from, uint32_t key)
+static uint32_t new_group(Page *page)
 {
-    uint64_t slot = fn_mixed(page->seed, key);
-    for (;; slot++) {
+    page->sums[page->sum_count] = (Sums){0};
+    return (uint32_t)page->sum_count++;
+}
+
+/* Index in `sums` of the group of blocks with that path. */
+static uint32_t group_of_path(Page *page, uint32_t path)
+{
+    for (uint64_t slot = fn_mixed(page->seed, path);; slot++) {
         uint32_t *at = &page->slots[slot & page->mask];
         if (*at == 0) {
-            keys[page->sum_count - from] = key;
-            page->sums[page->sum_count] = (Sums){0};
-            *at = (uint32_t)++page->sum_count;
+            page->keys[page->sum_count] = path;
+            *at = new_group(page) + 1;
         }
-        if (keys[*at - 1 - from] == key) return *at - 1;
+        if (page->keys[*at - 1] == path) return *at - 1;
     }
 }
 
@@ -74,28 +84,34 @@ static void add_to(Page *page, uint32_t group, size_t at)
     sums->prose += page->known[at].prose;
 }
 
-static void clear_slots(Page *page) { memset(page->slots, 0, (page->mask + 1) * sizeof(uint32_t)); }
-
-static void group_blocks(Page *page, uint32_t *keys)
+/* `of_nests` has zeros for all elements. */
+static void group_blocks(Page *page, uint32_t *of_nests)
 {
     for (size_t at = 0; at < page->count; at++)
-        add_to(page, page->known[at].path = group_of(page, keys, 0, path_of(&page->found->blocks[at])), at);
-    clear_slots(page);
-    size_t from = page->sum_count;
+        add_to(page, page->known[at].path = group_of_path(page, path_of(&page->found->blocks[at])), at);
+    size_t paths = page->sum_count;
+    uint64_t most[FN_NESTS] = {0}, prose = page->totals[page->count].prose;
     for (size_t at = 0; at < page->count; at++) {
         const uint32_t *nests = page->found->blocks[at].around.nests;
         for (unsigned i = 0; i < FN_NESTS; i++) {
-            uint32_t group = page->known[at].nests[i] = group_of(page, keys, from, nests[i]);
-            if (i == 0 || nests[i] != nests[i - 1]) add_to(page, group, at);
+            uint32_t *group = &of_nests[nests[i]];
+            if (*group == 0) *group = new_group(page) + 1;
+            page->known[at].nests[i] = *group - 1;
+            if (i == 0 || nests[i] != nests[i - 1]) add_to(page, *group - 1, at);
         }
     }
-    for (unsigned i = 0; i < FN_NESTS; i++) {
-        uint64_t most = 0;
-        page->best[i] = UINT32_MAX;
-        for (size_t at = 0; at < page->count; at++) {
+    for (unsigned i = 0; i < FN_NESTS; i++) page->best[i] = UINT32_MAX;
+    for (size_t at = 0; at < page->count; at++)
+        for (unsigned i = 0; i < FN_NESTS; i++) {
             uint32_t group = page->known[at].nests[i];
-            if (page->sums[group].prose > most) most = page->sums[page->best[i] = group].prose;
+            if (page->sums[group].prose > most[i]) most[i] = page->sums[page->best[i] = group].prose;
         }
+    for (size_t group = 0; group < page->sum_count; group++) {
+        Sums *sums = &page->sums[group];
+        const int64_t of_path[] = {sums->count, (int64_t)(sums->chars / sums->count), share(sums->linked, sums->chars)},
+                      of_nest[] = {(int64_t)sums->chars, share(sums->linked, sums->chars), sums->count};
+        for (unsigned i = 0; i < 3; i++) sums->columns[i] = limited(group < paths ? of_path[i] : of_nest[i]);
+        sums->columns[3] = limited(share(sums->prose, prose));
     }
 }
 
@@ -106,30 +122,11 @@ static FnStr text_of(const FnFound *found, const FnBlock *block)
     return (FnStr){found->text.p + block->start, block->end - block->start};
 }
 
-static bool is_mark(char c) { return (unsigned char)c <= FN_MARK_ENDED; }
-
-static bool same_text(FnStr one, FnStr other)
-{
-    const char *p = one.p, *q = other.p, *p_end = p + one.n, *q_end = q + other.n;
-    for (;;) {
-        while (p < p_end && is_mark(*p)) p++;
-        while (q < q_end && is_mark(*q)) q++;
-        if (p == p_end || q == q_end) return p == p_end && q == q_end;
-        if (*p++ != *q++) return false;
-    }
-}
-
-static uint64_t hash_of(uint64_t hash, FnStr text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        if (!is_mark(text.p[i])) hash = (hash ^ (unsigned char)text.p[i]) * 0x100000001b3u;
-    return fn_mixed(hash, text.n > 0);
-}
-
 /* Count how often the text of each short block is on the page: first in that block which has it first. */
-static void count_repeats(Page *page, uint32_t *firsts)
+static void count_repeats(Page *page)
 {
-    clear_slots(page);
+    uint32_t *firsts = page->keys;
+    memset(page->slots, 0, (page->mask + 1) * sizeof(uint32_t));
     for (size_t at = 0; at < page->count; at++) {
         firsts[at] = (uint32_t)at;
         if (page->found->blocks[at].chars >= FN_LEAST_PROSE) {
@@ -137,11 +134,11 @@ static void count_repeats(Page *page, uint32_t *firsts)
             continue;
         }
         FnStr text = text_of(page->found, &page->found->blocks[at]);
-        uint64_t slot = hash_of(page->seed, text);
+        uint64_t slot = fn_hash_of_block(page->seed, text);
         for (;; slot++) {
             uint32_t *first = &page->slots[slot & page->mask];
             if (*first == 0) *first = (uint32_t)at + 1;
-            if (*first - 1 != at && !same_text(text, text_of(page->found, &page->found->blocks[*first - 1]))) continue;
+            if (*first - 1 != at && !fn_same_text(text, text_of(page->found, &page->found->blocks[*first - 1]))) continue;
             firsts[at] = *first - 1;
             page->known[firsts[at]].repeats++;
             break;
@@ -150,45 +147,30 @@ static void count_repeats(Page *page, uint32_t *firsts)
     for (size_t at = 0; at < page->count; at++) page->known[at].repeats = page->known[firsts[at]].repeats;
 }
 
-typedef struct { unsigned words, digits, capitals, stops, lines; bool currency, copyright; } Counts;
-
-static Counts counts_of(FnStr text)
-{
-    Counts found = {.words = 1};
-    const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
-    for (; p < end; p++) {
-        if (*p >= 'a' && *p <= 'z') continue;
-        if (*p == ' ' || *p == '\t') found.words++;
-        else if (*p == '\n') found.words++, found.lines++;
-        else if (*p >= '0' && *p <= '9') found.digits++;
-        else if (*p >= 'A' && *p <= 'Z') found.capitals++;
-        else if (*p == '.' || *p == '!' || *p == '?') found.stops++;
-        else if (*p == '$') found.currency = true;
-        else if (*p == 0xc2 && end - p > 1) found.currency |= p[1] == 0xa3 || p[1] == 0xa5, found.copyright |= p[1] == 0xa9;
-        else if (*p == 0xe2 && end - p > 2) found.currency |= p[1] == 0x82 && p[2] == 0xac;
-        else if (*p == 0xe3 && end - p > 2) found.stops += p[1] == 0x80 && p[2] == 0x82;
-    }
-    return found;
-}
-
-static bool is_cut(FnStr text)
-{
-    char last[3] = {0};
-    size_t n = text.n;
-    for (unsigned i = 3; i > 0 && n > 0; n--)
-        if (!is_mark(text.p[n - 1])) last[--i] = text.p[n - 1];
-    return memcmp(last, "...", 3) == 0 || memcmp(last, "\xe2\x80\xa6", 3) == 0;
-}
-
-static unsigned begins(FnStr text)
-{
-    size_t i = 0;
-    while (i < text.n && is_mark(text.p[i])) i++;
-    char c = i < text.n ? text.p[i] : 0;
-    return fn_is_digit(c) ? 1 : c >= 'A' && c <= 'Z' ? 2 : c >= 'a' && c <= 'z' ? 3 : 0;
-}
-
 /* ---- the page ---- */
+
+static bool is_prose(const FnBlock *block)
+{
+    return block->chars >= FN_LEAST_PROSE && (uint64_t)block->linked * 4 <= block->chars &&
+           (block->ends_sentence || block->commas > 0);
+}
+
+static int32_t farther(int32_t distance) { return distance < FN_MOST_VALUE ? distance + 1 : distance; }
+
+static void measure_block(Page *page, size_t at)
+{
+    const FnBlock *block = &page->found->blocks[at];
+    page->near[NEAR_CHARS][at] = limited(block->chars);
+    page->near[NEAR_LINKS][at] = limited(share(block->linked, block->chars));
+    page->near[NEAR_ENDS][at] = block->ends_sentence;
+    page->near[NEAR_LEVEL][at] = block->shape.level;
+    page->known[at].prose = is_prose(block) ? block->chars : 0;
+    page->known[at].repeats = 0;
+    for (uint32_t above = block->around.above; above; above &= above - 1) page->named[__builtin_ctz(above)] += block->chars;
+    if (block->chars > page->longest) page->longest = block->chars;
+    for (unsigned i = 0; i < FN_NESTS; i++)
+        if (block->around.nests[i] > page->last_nest) page->last_nest = block->around.nests[i];
+}
 
 static void measure(Page *page)
 {
@@ -199,154 +181,209 @@ static void measure(Page *page)
     for (size_t at = 0; at < page->count; at++) {
         const FnBlock *block = &page->found->blocks[at];
         Known *known = &page->known[at];
-        known->ends = block->ends_sentence;
-        bool prosaic = block->chars >= FN_LEAST_PROSE && (uint64_t)block->linked * 4 <= block->chars &&
-                       (block->ends_sentence || block->commas > 0);
-        known->prose = prosaic ? block->chars : 0;
-        after = known->after = prosaic ? 0 : after < FN_MOST_VALUE ? after + 1 : after;
-        after_heading = known->after_heading = block->shape.level ? 0 : after_heading < FN_MOST_VALUE ? after_heading + 1 : after_heading;
+        measure_block(page, at);
+        after = known->after = known->prose ? 0 : farther(after);
+        after_heading = known->after_heading = block->shape.level ? 0 : farther(after_heading);
         page->totals[at] = total;
         total.chars += block->chars;
         total.linked += block->linked;
         total.prose += known->prose;
-        if (prosaic && page->first == FN_MOST_VALUE) page->first = (int64_t)at;
-        if (prosaic) page->last = (int64_t)at;
+        if (known->prose && page->first == FN_MOST_VALUE) page->first = (int64_t)at;
+        if (known->prose) page->last = (int64_t)at;
         if (block->shape.level == 1 && page->h1 == FN_MOST_VALUE) page->h1 = (int64_t)at;
-        for (unsigned bit = 0; bit < FN_NAME_BITS; bit++)
-            if (block->around.above >> bit & 1) page->named[bit] += block->chars;
-        if (block->chars > page->longest) page->longest = block->chars;
     }
     page->totals[page->count] = total;
-    for (unsigned bit = 0; bit < FN_NAME_BITS; bit++) page->named[bit] = share(page->named[bit], total.chars);
-    for (size_t at = page->count; at-- > 0;)
-        before = page->known[at].before = page->known[at].prose ? 0 : before < FN_MOST_VALUE ? before + 1 : before;
+    for (unsigned bit = 0; bit < FN_NAME_BITS; bit++) page->named[bit] = (uint64_t)share(page->named[bit], total.chars);
+    for (size_t at = page->count; at-- > 0;) before = page->known[at].before = page->known[at].prose ? 0 : farther(before);
 }
 
-static void put_bits(Row *row, uint32_t mask, unsigned count)
+/* ---- columns ---- */
+
+/* The next columns of up to FN_TILE blocks. */
+typedef struct { const Page *page; size_t from, n; int16_t *to; } Tile;
+
+static void put_same(Tile *tile, int64_t value)
 {
-    for (unsigned bit = 0; bit < count; bit++) put(row, mask >> bit & 1);
+    for (unsigned i = 0; i < FN_TILE; i++) tile->to[i] = limited(value);
+    tile->to += FN_TILE;
 }
 
-static void put_own(const Page *page, size_t at, Row *row)
+/* Columns of the block at `i` of the tile. */
+static void put_values(const Tile *tile, size_t i, const int64_t *values, unsigned count)
 {
-    const FnBlock *block = &page->found->blocks[at];
-    const FnShape *shape = &block->shape;
-    FnStr text = text_of(page->found, block);
-    Counts counts = counts_of(text);
-    const int64_t values[] = {
-        block->chars, block->linked, (int64_t)share(block->linked, block->chars), block->commas, block->ends_sentence,
-        block->kind, block->is_item, block->is_cell, block->is_code, block->marker, shape->quotes, shape->lists,
-        shape->level, block->row >= 0, shape->table >= 0, block->depth, counts.words, counts.digits, counts.capitals,
-        counts.stops, counts.currency, counts.copyright, is_cut(text), begins(text), counts.lines, page->known[at].repeats,
-    };
-    for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) put(row, values[i]);
+    for (unsigned column = 0; column < count; column++) tile->to[column * FN_TILE + i] = limited(values[column]);
 }
 
-static void put_neighbour(const Page *page, int64_t at, Row *row)
+static void put_near(Tile *tile, unsigned column, int step)
 {
-    const FnBlock *block = at >= 0 && at < (int64_t)page->count ? &page->found->blocks[at] : NULL;
-    put(row, block != NULL ? block->chars : 0);
-    put(row, block != NULL ? (int64_t)share(block->linked, block->chars) : 0);
-    put(row, block != NULL && block->ends_sentence);
-    put(row, block != NULL ? block->shape.level : 0);
+    memcpy(tile->to, tile->page->near[column] + (ptrdiff_t)tile->from + step, FN_TILE * sizeof(int16_t));
+    tile->to += FN_TILE;
 }
 
-static void put_window(const Page *page, size_t at, size_t reach, Row *row)
+static void put_bits(Tile *tile, const uint32_t *masks, unsigned count)
 {
-    const Total *start = &page->totals[at > reach ? at - reach : 0],
-                *end = &page->totals[page->count - at > reach ? at + reach + 1 : page->count];
-    uint64_t chars = end->chars - start->chars;
-    put(row, (int64_t)chars);
-    put(row, (int64_t)share(end->linked - start->linked, chars));
-    put(row, (int64_t)share(end->prose - start->prose, chars));
+    for (unsigned bit = 0; bit < count; bit++, tile->to += FN_TILE)
+        for (unsigned i = 0; i < FN_TILE; i++) tile->to[i] = (int16_t)(masks[i] >> bit & 1);
 }
 
-static void put_groups(const Page *page, size_t at, Row *row)
+static void put_own(Tile *tile)
 {
-    const Known *known = &page->known[at];
-    uint64_t prose = page->totals[page->count].prose;
-    for (unsigned i = 0; i < FN_NESTS; i++) {
-        const Sums *sums = &page->sums[known->nests[i]];
-        put(row, (int64_t)sums->chars);
-        put(row, (int64_t)share(sums->linked, sums->chars));
-        put(row, sums->count);
-        put(row, (int64_t)share(sums->prose, prose));
-        put(row, page->best[i] == known->nests[i]);
+    enum { COUNT = 23 };
+    const Page *page = tile->page;
+    put_near(tile, NEAR_CHARS, 0);
+    for (size_t i = 0; i < tile->n; i++) tile->to[i] = limited(page->found->blocks[tile->from + i].linked);
+    tile->to += FN_TILE;
+    put_near(tile, NEAR_LINKS, 0);
+    for (size_t i = 0; i < tile->n; i++) {
+        const FnBlock *block = &page->found->blocks[tile->from + i];
+        const FnShape *shape = &block->shape;
+        FnStr text = text_of(page->found, block);
+        FnCounts counts = fn_counts_of(text);
+        const int64_t values[COUNT] = {
+            block->commas, block->ends_sentence, block->kind, block->is_item, block->is_cell, block->is_code, block->marker,
+            shape->quotes, shape->lists, shape->level, block->row >= 0, shape->table >= 0, block->depth, counts.words,
+            counts.digits, counts.capitals, counts.stops, counts.currency, counts.copyright, counts.is_cut, counts.begins,
+            counts.lines, page->known[tile->from + i].repeats,
+        };
+        put_values(tile, i, values, COUNT);
     }
-    const Sums *sums = &page->sums[known->path];
-    put(row, sums->count);
-    put(row, (int64_t)(sums->chars / sums->count));
-    put(row, (int64_t)share(sums->linked, sums->chars));
-    put(row, (int64_t)share(sums->prose, prose));
+    tile->to += COUNT * FN_TILE;
 }
 
-static void put_place(const Page *page, size_t at, Row *row)
+static void put_names(Tile *tile)
 {
-    const Known *known = &page->known[at];
+    uint32_t flags[FN_TILE] = {0}, names[FN_TILE] = {0}, above[FN_TILE] = {0};
+    for (size_t i = 0; i < tile->n; i++) {
+        const FnBlock *block = &tile->page->found->blocks[tile->from + i];
+        flags[i] = block->flags;
+        names[i] = block->names;
+        above[i] = block->around.above;
+    }
+    put_bits(tile, flags, FN_FLAGS);
+    put_bits(tile, names, FN_NAME_BITS);
+    put_bits(tile, above, FN_NAME_BITS);
+    for (unsigned bit = 0; bit < FN_NAME_BITS; bit++) put_same(tile, (int64_t)tile->page->named[bit]);
+}
+
+static void put_group(Tile *tile, size_t i, uint32_t group)
+{
+    for (unsigned column = 0; column < GROUP_COLUMNS; column++)
+        tile->to[column * FN_TILE + i] = tile->page->sums[group].columns[column];
+}
+
+static void put_groups(Tile *tile)
+{
+    const Known *known = tile->page->known + tile->from;
+    for (unsigned nest = 0; nest < FN_NESTS; nest++) {
+        for (size_t i = 0; i < tile->n; i++) {
+            put_group(tile, i, known[i].nests[nest]);
+            tile->to[GROUP_COLUMNS * FN_TILE + i] = tile->page->best[nest] == known[i].nests[nest];
+        }
+        tile->to += (GROUP_COLUMNS + 1) * FN_TILE;
+    }
+    for (size_t i = 0; i < tile->n; i++) put_group(tile, i, known[i].path);
+    tile->to += GROUP_COLUMNS * FN_TILE;
+}
+
+static void put_window(Tile *tile, size_t reach)
+{
+    const Page *page = tile->page;
+    for (size_t i = 0; i < tile->n; i++) {
+        size_t at = tile->from + i;
+        const Total *start = &page->totals[at > reach ? at - reach : 0],
+                    *end = &page->totals[page->count - at > reach ? at + reach + 1 : page->count];
+        uint64_t chars = end->chars - start->chars;
+        const int64_t values[] = {
+            (int64_t)chars, share(end->linked - start->linked, chars), share(end->prose - start->prose, chars)};
+        put_values(tile, i, values, 3);
+    }
+    tile->to += 3 * FN_TILE;
+}
+
+static void put_place(Tile *tile)
+{
+    enum { COUNT = 16 };
+    const Page *page = tile->page;
     const Total *total = &page->totals[page->count];
-    int64_t here = (int64_t)at, heading = here - known->after_heading;
-    const int64_t values[] = {
-        (int64_t)(at * FN_SHARE / page->count), (int64_t)share(page->totals[at].chars, total->chars), (int64_t)page->count,
-        (int64_t)total->chars, (int64_t)share(total->linked, total->chars), (int64_t)share(total->prose, total->chars),
-        page->longest, here - page->first, page->last - here, known->after, known->before, known->after_heading,
-        heading >= 0 ? page->found->blocks[heading].shape.level : 0, here - page->h1, here, (int64_t)page->count - 1 - here,
-    };
-    for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) put(row, values[i]);
+    const int64_t count = (int64_t)page->count, links = share(total->linked, total->chars), prose = share(total->prose, total->chars);
+    for (size_t i = 0; i < tile->n; i++) {
+        const int64_t at = (int64_t)(tile->from + i);
+        const Known *known = &page->known[at];
+        int64_t heading = at - known->after_heading;
+        const int64_t values[COUNT] = {
+            share((uint64_t)at, page->count), share(page->totals[at].chars, total->chars), count, (int64_t)total->chars, links,
+            prose, page->longest, at - page->first, page->last - at, known->after, known->before, known->after_heading,
+            heading >= 0 ? page->near[NEAR_LEVEL][heading] : 0, at - page->h1, at, count - 1 - at,
+        };
+        put_values(tile, i, values, COUNT);
+    }
+    tile->to += COUNT * FN_TILE;
 }
 
 static void describe(const Page *page, FnColumns *columns)
 {
     static const int steps[] = {FN_NEIGHBOUR_STEPS};
     static const size_t reaches[] = {FN_WINDOW_REACHES};
+    for (size_t from = 0; from < page->count; from += FN_TILE) {
+        int16_t *start = fn_column(columns, 0, from);
+        Tile tile = {page, from, page->count - from < FN_TILE ? page->count - from : FN_TILE, start};
+        if (tile.n < FN_TILE) memset(start, 0, FN_ALL_COLUMNS * FN_TILE * sizeof(int16_t));
+        put_own(&tile);
+        put_names(&tile);
+        for (unsigned i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+            for (unsigned column = 0; column < NEAR_COLUMNS; column++) put_near(&tile, column, steps[i]);
+        put_groups(&tile);
+        for (unsigned i = 0; i < sizeof(reaches) / sizeof(*reaches); i++) put_window(&tile, reaches[i]);
+        put_place(&tile);
+        FN_MUST(tile.to == start + FN_COLUMNS * FN_TILE);
+    }
     for (size_t at = 0; at < page->count; at++) {
-        const FnBlock *block = &page->found->blocks[at];
-        Row row = {columns->values + at, columns->stride, 0};
-        put_own(page, at, &row);
-        put_bits(&row, block->flags, FN_FLAGS);
-        put_bits(&row, block->names, FN_NAME_BITS);
-        put_bits(&row, block->around.above, FN_NAME_BITS);
-        for (unsigned bit = 0; bit < FN_NAME_BITS; bit++)
-            put(&row, (int64_t)page->named[bit]);
-        for (unsigned i = 0; i < sizeof(steps) / sizeof(*steps); i++) put_neighbour(page, (int64_t)at + steps[i], &row);
-        put_groups(page, at, &row);
-        for (unsigned i = 0; i < sizeof(reaches) / sizeof(*reaches); i++) put_window(page, at, reaches[i], &row);
-        put_place(page, at, &row);
-        FN_MUST(row.column == FN_COLUMNS);
         memcpy(columns->groups + at * FN_GROUPS, page->known[at].nests, FN_NESTS * sizeof(uint32_t));
         columns->groups[at * FN_GROUPS + FN_NESTS] = page->known[at].path;
     }
     columns->group_count = page->sum_count;
 }
 
-static bool begin(Page *page, uint32_t **keys)
+static bool begin(Page *page, int16_t **near)
 {
-    size_t slots = 16, groups = page->count * FN_GROUPS;
-    while (slots < 2 * groups) slots *= 2;
+    size_t slots = 16, room = (page->count + FN_TILE - 1) / FN_TILE * FN_TILE + 2 * BESIDE;
+    while (slots < 2 * page->count) slots *= 2;
     page->mask = slots - 1;
-    page->known = calloc(page->count, sizeof(Known));
+    page->known = malloc(page->count * sizeof(Known));
     page->totals = malloc((page->count + 1) * sizeof(Total));
-    page->sums = malloc(groups * sizeof(Sums));
+    page->sums = malloc(page->count * FN_GROUPS * sizeof(Sums));
     page->slots = calloc(slots, sizeof(uint32_t));
-    *keys = malloc(groups * sizeof(uint32_t));
-    if (page->known != NULL && page->totals != NULL && page->sums != NULL && page->slots != NULL && *keys != NULL) return true;
+    page->keys = malloc(page->count * sizeof(uint32_t));
+    *near = calloc(NEAR_COLUMNS * room, sizeof(int16_t));
+    for (unsigned i = 0; *near != NULL && i < NEAR_COLUMNS; i++) page->near[i] = *near + i * room + BESIDE;
+    if (page->known != NULL && page->totals != NULL && page->sums != NULL && page->slots != NULL && page->keys != NULL &&
+        *near != NULL)
+        return true;
     return PyErr_NoMemory() != NULL;
 }
 
 bool fn_describe(const FnFound *found, FnColumns *columns)
 {
     Page page = {.found = found, .count = found->count, .seed = fn_module.seed};
-    uint32_t *keys = NULL;
-    bool good = begin(&page, &keys);
+    int16_t *near = NULL;
+    uint32_t *of_nests = NULL;
+    bool good = begin(&page, &near);
     if (good) {
         measure(&page);
-        group_blocks(&page, keys);
-        count_repeats(&page, keys);
+        of_nests = calloc((size_t)page.last_nest + 1, sizeof(uint32_t));
+        good = of_nests != NULL || PyErr_NoMemory() != NULL;
+    }
+    if (good) {
+        group_blocks(&page, of_nests);
+        count_repeats(&page);
         describe(&page, columns);
     }
     free(page.known);
     free(page.totals);
     free(page.sums);
     free(page.slots);
-    free(keys);
+    free(page.keys);
+    free(near);
+    free(of_nests);
     return good;
 }

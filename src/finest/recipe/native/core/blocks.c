@@ -4,22 +4,6 @@
 
 enum { TAGS_UNWATCHED = 4096 };
 
-static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
-enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
-
-/* Index of a name, ignoring case, or -1. */
-int fn_find_name(const FnNames *names, const char *p, size_t n)
-{
-    char name[FN_MOST_NAME];
-    if (n == 0 || n >= FN_MOST_NAME || !(names->lengths[(unsigned char)fn_lower_of(*p)] >> n & 1)) return -1;
-    for (size_t i = 0; i < n; i++) name[i] = fn_lower_of(p[i]);
-    for (uint32_t slot = fn_name_hash(name, n) % FN_NAME_SLOTS; names->slots[slot]; slot = (slot + 1) % FN_NAME_SLOTS) {
-        int place = names->slots[slot] - 1;
-        if (names->names[place].n == n && memcmp(names->names[place].p, name, n) == 0) return place;
-    }
-    return -1;
-}
-
 static const FnHtmlTag *find_tag(const FnBlocks *tables, const char *p, size_t n)
 {
     int place = fn_find_name(&tables->tag_names, p, n);
@@ -157,165 +141,6 @@ static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, si
 
 /* ---- markup ---- */
 
-static uint32_t names_of_one(const FnBlocks *tables, const char *p, const char *end)
-{
-    uint32_t bits = 0;
-    bool first = true;
-    while (p < end) {
-        if (!fn_is_letter(*p)) {
-            p++;
-            continue;
-        }
-        const char *start = p;
-        while (p < end && *p >= 'A' && *p <= 'Z') p++;
-        while (p < end && *p >= 'a' && *p <= 'z') p++;
-        int place = fn_find_name(&tables->word_names, start, (size_t)(p - start));
-        if (place >= 0 && first && tables->words[place].denies) return 0;
-        if (place >= 0) bits |= tables->words[place].bits;
-        first = false;
-    }
-    return bits;
-}
-
-static uint32_t names_of(const FnBlocks *tables, const char *p, const char *end)
-{
-    uint32_t bits = 0;
-    while (p < end) {
-        while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
-        const char *start = p;
-        while (p < end && IN_TAG[(unsigned char)*p] != SPACE) p++;
-        bits |= names_of_one(tables, start, p);
-    }
-    return bits;
-}
-
-static bool is_named(FnStr text, FnStr name)
-{
-    if (name.n != text.n) return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (fn_lower_of(text.p[i]) != name.p[i]) return false;
-    return true;
-}
-
-/* Whether the text without white space equals `wanted`; `urgent`: a `!` ends the text. */
-static bool is_bare(const char *p, const char *end, const char *wanted, bool urgent)
-{
-    for (; p < end; p++) {
-        if (IN_TAG[(unsigned char)*p] == SPACE) continue;
-        if (*wanted == 0) return urgent && *p == '!';
-        if (fn_lower_of(*p) != *wanted++) return false;
-    }
-    return *wanted == 0;
-}
-
-static bool style_hides(const char *p, const char *end)
-{
-    static const char *const HIDING[] = {"display:none", "visibility:hidden", "visibility:collapse"};
-    while (p < end) {
-        const char *stop = memchr(p, ';', (size_t)(end - p));
-        if (stop == NULL) stop = end;
-        for (unsigned i = 0; i < 3; i++)
-            if (is_bare(p, stop, HIDING[i], true)) return true;
-        p = stop + 1;
-    }
-    return false;
-}
-
-static void take_hiding(FnAttributes *found, FnStr name, FnStr value)
-{
-    if (is_named(name, FN_LIT("hidden"))) found->hides = true;
-    else if (is_named(name, FN_LIT("aria-hidden"))) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
-    else if (is_named(name, FN_LIT("style"))) found->hides |= style_hides(value.p, value.p + value.n);
-}
-
-static void take_value(FnAttributes *found, FnStr name, FnStr value)
-{
-    static const FnStr NAMES[FN_ATTRIBUTES] = {
-#define X(id, text) [FN_V_##id] = {text, sizeof(text) - 1},
-        FN_ATTRIBUTE_NAMES(X)
-#undef X
-    };
-    static const uint8_t FROM[14] = {FN_ATTRIBUTES_FROM};
-    if (name.n >= sizeof(FROM)) return;
-    for (unsigned i = FROM[name.n]; i < FN_ATTRIBUTES && NAMES[i].n == name.n; i++)
-        if (is_named(name, NAMES[i]) && found->values[i].p == NULL) found->values[i] = value;
-}
-
-static void take_attribute(const FnReader *reader, FnAttributes *found, FnStr name, FnStr value)
-{
-    const FnBlocks *tables = reader->tables;
-    for (unsigned i = 0; i < tables->naming_count; i++)
-        if (is_named(name, tables->naming[i])) {
-            found->names |= names_of(tables, value.p, value.p + value.n);
-            return;
-        }
-    if (is_named(name, FN_LIT("href"))) found->has_href = true;
-    else take_hiding(found, name, value);
-}
-
-static const char *past(const char *p, const char *end, unsigned kinds)
-{
-    while (p < end && IN_TAG[(unsigned char)*p] & kinds) p++;
-    return p;
-}
-
-static const char *up_to(const char *p, const char *end, unsigned kinds)
-{
-    while (p < end && !(IN_TAG[(unsigned char)*p] & kinds)) p++;
-    return p;
-}
-
-static const char *quote_end(FnReader *reader, const char *p, char quote)
-{
-    const char **missing = &reader->no_quote[quote == '"'];
-    if (*missing != NULL && p >= *missing) return NULL;
-    const char *end = memchr(p, quote, (size_t)(reader->end - p));
-    if (end == NULL) *missing = p;
-    return end;
-}
-
-static FnStr read_value(FnReader *reader, const char **p)
-{
-    const char *start = *p, *end = NULL;
-    if (start < reader->end && (*start == '"' || *start == '\'')) end = quote_end(reader, start + 1, *start);
-    if (end != NULL) {
-        *p = end + 1;
-        return (FnStr){start + 1, (size_t)(end - start - 1)};
-    }
-    *p = up_to(start, reader->end, SPACE | CLOSE);
-    return (FnStr){start, (size_t)(*p - start)};
-}
-
-/* Set `p` to the position after the tag, or NULL if the page ends inside it. What is collected: names and links if
- * `wanted`, whether the element is hidden if `hiding`, and the values that blocks-2 reads if `values`. */
-static void read_attributes(FnReader *reader, const char *p, bool wanted, bool hiding, bool values, FnAttributes *found)
-{
-    const char *end = reader->end;
-    found->p = NULL;
-    found->has_href = found->hides = false;
-    found->names = 0;
-    if (values) memset(found->values, 0, sizeof(found->values));
-    for (;;) {
-        p = past(p, end, SPACE | SLASH);
-        if (p >= end) return;
-        if (*p == '>') {
-            found->p = p + 1;
-            return;
-        }
-        const char *start = p;
-        p = up_to(p + 1, end, SPACE | SLASH | CLOSE | EQUAL);
-        FnStr name = {start, (size_t)(p - start)}, value = {p, 0};
-        const char *equal = past(p, end, SPACE);
-        if (equal < end && *equal == '=') {
-            p = past(equal + 1, end, SPACE);
-            value = read_value(reader, &p);
-        }
-        if (values) take_value(found, name, value);
-        if (wanted) take_attribute(reader, found, name, value);
-        else if (hiding) take_hiding(found, name, value);
-    }
-}
-
 static const char *after(const char *p, const char *end, char c)
 {
     const char *at = p < end ? memchr(p, c, (size_t)(end - p)) : NULL;
@@ -340,8 +165,8 @@ const char *fn_end_tag_at(FnReader *reader, const FnHtmlTag *tag, const char *p)
         at = memchr(at, '<', (size_t)(end - at));
         if (at == NULL) break;
         at++;
-        if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named((FnStr){at + 1, n}, name)) continue;
-        if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return at - 1;
+        if ((size_t)(end - at) < n + 2 || *at != '/' || !fn_is_named((FnStr){at + 1, n}, name)) continue;
+        if (FN_IN_TAG[(unsigned char)at[1 + n]] & (FN_TAG_SPACE | FN_TAG_SLASH | FN_TAG_CLOSE)) return at - 1;
     }
     if (*missing == NULL || p < *missing) *missing = p;
     return NULL;
@@ -358,14 +183,14 @@ const char *fn_pass_over(FnReader *reader, const FnHtmlTag *tag, const char *p)
 /* Returns NULL with an exception. */
 static const char *read_start_tag(FnReader *reader, const char *start)
 {
-    const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
+    const char *name_end = fn_up_to(start, reader->end, FN_TAG_SPACE | FN_TAG_SLASH | FN_TAG_CLOSE);
     const FnHtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
     FnStr name = {start, (size_t)(name_end - start)};
     bool skipped = reader->skipped_from >= 0; /* before this tag, which may end the hidden element */
     bool needed = !skipped || (tag != NULL && tag->ends), keeps = reader->keeper != NULL;
     bool wanted = tag != NULL && !(tag->does & (FN_DOES_RAW | FN_DOES_VOID | FN_DOES_INLINE)) && needed;
     FnAttributes attributes;
-    read_attributes(reader, name_end, wanted, keeps ? needed : tag == NULL && !fn_skips(reader), keeps && needed, &attributes);
+    fn_read_attributes(reader, name_end, wanted, keeps ? needed : tag == NULL && !fn_skips(reader), keeps && needed, &attributes);
     const char *p = attributes.p;
     if (p == NULL) return reader->end;
     bool same = is_hidden_name(reader, name.p, name.n);
@@ -401,7 +226,7 @@ static const char *read_start_tag(FnReader *reader, const char *start)
 static const char *read_end_tag(FnReader *reader, const char *start)
 {
     if (start >= reader->end || !fn_is_letter(*start)) return after(start, reader->end, '>');
-    const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
+    const char *name_end = fn_up_to(start, reader->end, FN_TAG_SPACE | FN_TAG_SLASH | FN_TAG_CLOSE);
     size_t n = (size_t)(name_end - start);
     if (!end_tag(reader, find_tag(reader->tables, start, n), start, n)) return NULL;
     return after(name_end, reader->end, '>');

@@ -9,9 +9,9 @@
 enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 40 };
 enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA = 4, FN_CHAR_SENTENCE_END = 8 };
 
-/* Names in lower case; other tables have their data at the same indexes. */
+/* Names in lower case; other tables have their data at the same indexes. `first` are a name's first eight bytes. */
 typedef struct {
-    struct { char p[FN_MOST_NAME]; size_t n; } names[FN_MOST_NAMES];
+    struct { char p[FN_MOST_NAME]; size_t n; uint64_t first; } names[FN_MOST_NAMES];
     uint16_t slots[FN_NAME_SLOTS];
     uint64_t lengths[256];   /* of the names that begin with a byte, as bits */
     unsigned count;
@@ -20,15 +20,18 @@ typedef struct {
 typedef struct { unsigned does, kind, flag, family, ends, within, role; bool whole; } FnHtmlTag;
 typedef struct { uint32_t bits; bool denies; } FnNameWord;
 
+/* What is read of an attribute, and the number of its value for blocks-2 plus one, or 0. */
+enum { FN_READS_NAMES = 1, FN_READS_HREF = 2, FN_READS_HIDDEN = 4, FN_READS_ARIA_HIDDEN = 8, FN_READS_STYLE = 16 };
+typedef struct { uint8_t reads, value; } FnAttributeUse;
+
 /* Tags, words and weights, from Python. */
 typedef struct {
-    FnNames tag_names, word_names;
+    FnNames tag_names, word_names, attribute_names;
     FnHtmlTag tags[FN_MOST_NAMES];
     FnNameWord words[FN_MOST_NAMES];
+    FnAttributeUse attributes[FN_MOST_NAMES];
     unsigned weight_count;
-    FnStr naming[8];
-    unsigned naming_count;
-    uint8_t kinds[0x3100];   /* of the characters below 0x3100 */
+    uint8_t kinds[0x10000];  /* of the characters of the basic plane */
     uint32_t marks[64];      /* other characters that have a kind, each followed by its kind */
     unsigned mark_count;
     int32_t weights[1024];
@@ -88,6 +91,22 @@ typedef struct {
     const char *no_comment_end, *no_quote[2], *no_end_tag[FN_MOST_NAMES]; /* no match at or after this position */
 } FnReader;
 
+/* What a byte is in a tag. */
+enum { FN_TAG_SPACE = 1, FN_TAG_SLASH = 2, FN_TAG_CLOSE = 4, FN_TAG_EQUAL = 8 };
+extern const uint8_t FN_IN_TAG[256];
+
+static inline const char *fn_past(const char *p, const char *end, unsigned kinds)
+{
+    while (p < end && FN_IN_TAG[(unsigned char)*p] & kinds) p++;
+    return p;
+}
+
+static inline const char *fn_up_to(const char *p, const char *end, unsigned kinds)
+{
+    while (p < end && !(FN_IN_TAG[(unsigned char)*p] & kinds)) p++;
+    return p;
+}
+
 static inline bool fn_skips(const FnReader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
 
 /* blocks_text.c: each returns false with an exception */
@@ -104,10 +123,12 @@ typedef struct { const char *p; size_t n; char *own; } FnPageText; /* `own`: to 
 bool fn_page_of(PyObject *text, FnPageText *); /* false with an exception, and then nothing to be freed */
 /* blocks.c */
 bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *, FnKeeper *); /* false with an exception */
-int fn_find_name(const FnNames *, const char *p, size_t n); /* ignoring case: index, or -1 */
 void fn_hide(FnReader *, FnStr name);
 const char *fn_end_tag_at(FnReader *, const FnHtmlTag *, const char *p); /* where an end tag begins, or NULL */
 const char *fn_pass_over(FnReader *, const FnHtmlTag *, const char *p);
+/* names.c */
+int fn_find_name(const FnNames *, const char *p, size_t n); /* ignoring case: index, or -1 */
+int fn_add_name(FnNames *, const char *p, size_t n);        /* index of a new name, or -1 if there is no room */
 /* main_text.c */
 FnBlocks *fn_blocks_of(PyObject *capsule); /* NULL with an exception */
 

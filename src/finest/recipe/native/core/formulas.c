@@ -17,18 +17,18 @@ static bool holds_text(const FnFrame *frame)
 
 FnStr fn_formula_style(unsigned role, const FnAttributes *attributes)
 {
-    FnStr font = attributes->values[FN_V_MATHVARIANT], value;
+    FnStr font = fn_value(attributes, FN_V_MATHVARIANT), value;
     switch (role) {
     case FN_ROLE_IDENTIFIER: case FN_ROLE_NUMBER:
         if (font.n == 4 && memcmp(font.p, "bold", 4) == 0) return FN_LIT(FN_TEX_BOLD);
         return font.n == 6 && memcmp(font.p, "normal", 6) == 0 ? FN_LIT(FN_TEX_NORMAL) : FN_EMPTY;
     case FN_ROLE_FRACTION:
-        value = attributes->values[FN_V_LINETHICKNESS];
+        value = fn_value(attributes, FN_V_LINETHICKNESS);
         return value.n > 0 && *value.p == '0' ? FN_LIT("0") : FN_EMPTY;
     case FN_ROLE_MATRIX:
-        return attributes->values[FN_V_COLUMNALIGN];
+        return fn_value(attributes, FN_V_COLUMNALIGN);
     case FN_ROLE_ANNOTATION:
-        value = attributes->values[FN_V_ENCODING];
+        value = fn_value(attributes, FN_V_ENCODING);
         for (size_t i = 0; i + 3 <= value.n; i++)
             if (fn_lower_of(value.p[i]) == 't' && fn_lower_of(value.p[i + 1]) == 'e' && fn_lower_of(value.p[i + 2]) == 'x')
                 return FN_LIT("tex");

@@ -13,7 +13,6 @@ static void close_tables(PyObject *capsule)
     Py_XDECREF(tables->entities);
     if (tables->trees != NULL) fn_trees_close(tables->trees);
     free(tables->trees);
-    for (unsigned i = 0; i < tables->naming_count; i++) free((char *)tables->naming[i].p);
     for (unsigned i = 0; i < tables->symbol_names.count; i++) free((char *)tables->symbols[i].p);
     free(tables);
 }
@@ -24,19 +23,6 @@ static bool refused(const char *why)
     return false;
 }
 
-/* Index of a new name, or -1 if there is no room. */
-static int add_name(FnNames *names, const char *name, Py_ssize_t n)
-{
-    if (names->count == FN_MOST_NAMES || n >= FN_MOST_NAME) return -1;
-    uint32_t slot = fn_name_hash(name, (size_t)n) % FN_NAME_SLOTS;
-    while (names->slots[slot]) slot = (slot + 1) % FN_NAME_SLOTS;
-    memcpy(names->names[names->count].p, name, (size_t)n + 1);
-    names->names[names->count].n = (size_t)n;
-    names->slots[slot] = (uint16_t)++names->count;
-    names->lengths[(unsigned char)*name] |= 1ull << n;
-    return (int)names->count - 1;
-}
-
 static bool add_tag(FnBlocks *tables, PyObject *given)
 {
     FnHtmlTag tag = {0};
@@ -45,7 +31,7 @@ static bool add_tag(FnBlocks *tables, PyObject *given)
     if (!PyArg_ParseTuple(given, "s#IIIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within, &tag.role))
         return false;
     tag.whole = strcmp(name, "html") == 0 || strcmp(name, "body") == 0;
-    int place = tag.kind >= FN_KINDS || tag.flag >> FN_FLAGS ? -1 : add_name(&tables->tag_names, name, n);
+    int place = tag.kind >= FN_KINDS || tag.flag >> FN_FLAGS ? -1 : fn_add_name(&tables->tag_names, name, (size_t)n);
     if (place < 0) return refused("a tag");
     tables->tags[place] = tag;
     return true;
@@ -58,7 +44,7 @@ static bool add_word(FnBlocks *tables, PyObject *given)
     uint32_t bits;
     int denies;
     if (!PyArg_ParseTuple(given, "s#Ip", &name, &n, &bits, &denies)) return false;
-    int place = add_name(&tables->word_names, name, n);
+    int place = fn_add_name(&tables->word_names, name, (size_t)n);
     if (place < 0) return refused("a word");
     tables->words[place] = (FnNameWord){bits, denies};
     return true;
@@ -70,7 +56,7 @@ static bool add_class(FnBlocks *tables, PyObject *given)
     Py_ssize_t n;
     unsigned bits;
     if (!PyArg_ParseTuple(given, "s#I", &name, &n, &bits)) return false;
-    int place = add_name(&tables->class_names, name, n);
+    int place = fn_add_name(&tables->class_names, name, (size_t)n);
     if (place < 0) return refused("a class");
     tables->classes[place] = bits;
     return true;
@@ -83,7 +69,7 @@ static bool add_symbol(FnBlocks *tables, PyObject *given)
     if (!PyArg_ParseTuple(given, "s#s#", &name, &n, &text, &length)) return false;
     char *copy = strdup(text);
     if (copy == NULL) return PyErr_NoMemory() != NULL;
-    int place = add_name(&tables->symbol_names, name, n);
+    int place = fn_add_name(&tables->symbol_names, name, (size_t)n);
     if (place < 0) {
         free(copy);
         return refused("a symbol");
@@ -92,14 +78,35 @@ static bool add_symbol(FnBlocks *tables, PyObject *given)
     return true;
 }
 
+static bool add_use(FnBlocks *tables, const char *name, size_t n, unsigned reads, unsigned value)
+{
+    int place = fn_find_name(&tables->attribute_names, name, n);
+    if (place < 0) place = fn_add_name(&tables->attribute_names, name, n);
+    if (place < 0) return refused("an attribute");
+    tables->attributes[place].reads |= (uint8_t)reads;
+    tables->attributes[place].value |= (uint8_t)value;
+    return true;
+}
+
 static bool add_naming(FnBlocks *tables, PyObject *given)
 {
-    const char *name = PyUnicode_AsUTF8(given);
-    if (name == NULL || tables->naming_count == sizeof(tables->naming) / sizeof(FnStr)) return refused("an attribute");
-    char *copy = strdup(name);
-    if (copy == NULL) return PyErr_NoMemory() != NULL;
-    tables->naming[tables->naming_count++] = (FnStr){copy, strlen(copy)};
-    return true;
+    Py_ssize_t n;
+    const char *name = PyUnicode_AsUTF8AndSize(given, &n);
+    return name != NULL ? add_use(tables, name, (size_t)n, FN_READS_NAMES, 0) : refused("an attribute");
+}
+
+/* Add the attributes that the core itself reads. */
+static bool add_attributes(FnBlocks *tables)
+{
+    static const FnStr VALUES[] = {
+#define X(id, text) [FN_V_##id] = {text, sizeof(text) - 1},
+        FN_ATTRIBUTE_NAMES(X)
+#undef X
+    };
+    bool good = add_use(tables, "href", 4, FN_READS_HREF, 0) && add_use(tables, "hidden", 6, FN_READS_HIDDEN, 0) &&
+                add_use(tables, "aria-hidden", 11, FN_READS_ARIA_HIDDEN, 0) && add_use(tables, "style", 5, FN_READS_STYLE, 0);
+    for (unsigned i = 0; good && i < FN_ATTRIBUTES; i++) good = add_use(tables, VALUES[i].p, VALUES[i].n, 0, i + 1);
+    return good;
 }
 
 static bool add_weight(FnBlocks *tables, PyObject *given)
@@ -166,7 +173,7 @@ PyObject *fn_blocks_open(PyObject *self, PyObject *args)
     add_blanks(tables);
     tables->entities = PyDict_New();
     bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
-                add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
+                add_each(tables, naming, add_naming) && add_attributes(tables) && add_each(tables, weights, add_weight) &&
                 add_each(tables, classes, add_class) && add_each(tables, symbols, add_symbol) &&
                 add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) &&
                 add_marks(tables, dropped, FN_CHAR_NOTHING);

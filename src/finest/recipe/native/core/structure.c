@@ -64,7 +64,7 @@ static FnStr next_token(const char **p, const char *end)
 static unsigned class_bits(const FnReader *reader, const FnAttributes *attributes)
 {
     const FnBlocks *tables = reader->tables;
-    FnStr value = attributes->values[FN_V_CLASS], token;
+    FnStr value = fn_value(attributes, FN_V_CLASS), token;
     unsigned bits = 0;
     for (const char *p = value.p; value.n > 0 && (token = next_token(&p, value.p + value.n)).n > 0;) {
         int place = fn_find_name(&tables->class_names, token.p, token.n);
@@ -84,7 +84,7 @@ static bool is_language(FnStr text)
 static FnStr language_in(const FnAttributes *attributes)
 {
     static const char *const PREFIXES[] = {"language-", "lang-"};
-    FnStr value = attributes->values[FN_V_CLASS], token;
+    FnStr value = fn_value(attributes, FN_V_CLASS), token;
     for (const char *p = value.p; value.n > 0 && (token = next_token(&p, value.p + value.n)).n > 0;)
         for (unsigned i = 0; i < 2; i++) {
             size_t n = strlen(PREFIXES[i]);
@@ -100,8 +100,8 @@ bool fn_keep_hides(const FnReader *reader, const FnHtmlTag *tag, const FnAttribu
     bool numbered = role == FN_ROLE_SPAN || role == FN_ROLE_TABLE_CELL || role == FN_ROLE_HEADER_CELL ||
                     role == FN_ROLE_PREFORMATTED || reader->keeper->pre_from >= 0;
     if (says & FN_CLASS_RENDERED || (says & FN_CLASS_NUMBERS && numbered)) return true;
-    if (attributes->hides) return !(says & FN_CLASS_SOURCE) && !begins_with(attributes->values[FN_V_ID], "S:");
-    return begins_with(attributes->values[FN_V_ID], "MathJax-Element-");
+    if (attributes->hides) return !(says & FN_CLASS_SOURCE) && !begins_with(fn_value(attributes, FN_V_ID), "S:");
+    return begins_with(fn_value(attributes, FN_V_ID), "MathJax-Element-");
 }
 
 void fn_keep_spend(FnReader *reader, uint64_t steps)
@@ -117,7 +117,7 @@ void fn_keep_spend(FnReader *reader, uint64_t steps)
 
 static bool add_image(FnReader *reader, const FnAttributes *attributes)
 {
-    FnStr source = attributes->values[FN_V_SRC], tex = attributes->values[FN_V_ALT];
+    FnStr source = fn_value(attributes, FN_V_SRC), tex = fn_value(attributes, FN_V_ALT);
     static const char *const SOURCES[] = {FN_TEX_SOURCES};
     bool is_tex = class_bits(reader, attributes) & FN_CLASS_TEX;
     for (unsigned i = 0; !is_tex && i < sizeof(SOURCES) / sizeof(*SOURCES); i++) is_tex = holds(source, SOURCES[i]);
@@ -171,7 +171,7 @@ static void enter_list(FnKeeper *keeper, bool ordered, const FnAttributes *attri
     shape->width = ordered ? 3 : 2;
     shape->ordered = ordered;
     shape->margin = (uint8_t)least(shape->margin + shape->width, FN_MOST_MARGIN);
-    keeper->counters[shape->lists] = ordered ? number_of(attributes->values[FN_V_START], 1) - 1 : 0; /* may wrap */
+    keeper->counters[shape->lists] = ordered ? number_of(fn_value(attributes, FN_V_START), 1) - 1 : 0; /* may wrap */
 }
 
 static bool enter_table(FnKeeper *keeper, const FnAttributes *attributes)
@@ -184,7 +184,7 @@ static bool enter_table(FnKeeper *keeper, const FnAttributes *attributes)
         keeper->tables = larger;
         keeper->table_room = room;
     }
-    FnStr role = attributes->values[FN_V_ROLE];
+    FnStr role = fn_value(attributes, FN_V_ROLE);
     keeper->tables[keeper->table_count] = (FnTable){.presentation = is_value(role, "presentation") || is_value(role, "none")};
     keeper->shape.table = (int32_t)keeper->table_count++;
     keeper->shape.in_cell = false;
@@ -200,8 +200,8 @@ static void enter_cell(FnKeeper *keeper, FnTable *table, bool heads, const FnAtt
     keeper->row = (int32_t)table->rows - 1;
     uint32_t at = keeper->next_column, row = table->rows - 1;
     while (at < FN_GRID_COLUMNS - 1 && keeper->until[at] > row) at++;
-    uint32_t span = least(most(number_of(attributes->values[FN_V_COLSPAN], 1), 1), FN_GRID_COLUMNS - at);
-    uint32_t below = row + least(most(number_of(attributes->values[FN_V_ROWSPAN], 1), 1), FN_MOST_ROWSPAN);
+    uint32_t span = least(most(number_of(fn_value(attributes, FN_V_COLSPAN), 1), 1), FN_GRID_COLUMNS - at);
+    uint32_t below = row + least(most(number_of(fn_value(attributes, FN_V_ROWSPAN), 1), 1), FN_MOST_ROWSPAN);
     for (uint32_t i = 0; i < span; i++) keeper->until[at + i] = below;
     keeper->column = at;
     keeper->next_column = least(at + span, FN_GRID_COLUMNS - 1);
@@ -227,7 +227,7 @@ static void enter_part(FnKeeper *keeper, unsigned role, const FnAttributes *attr
 /* Whether the element's style keeps white space and line ends, as <pre> does. */
 static bool keeps_lines(const FnAttributes *attributes)
 {
-    FnStr style = attributes->values[FN_V_STYLE];
+    FnStr style = fn_value(attributes, FN_V_STYLE);
     for (const char *p = style.p, *end = style.p + style.n; style.n > 0 && p < end;) {
         const char *stop = memchr(p, ';', (size_t)(end - p));
         if (stop == NULL) stop = end;
@@ -355,7 +355,7 @@ static bool is_tex(FnStr text)
 
 static const char *read_script(FnReader *reader, const FnHtmlTag *tag, const char *p, const FnAttributes *attributes)
 {
-    FnStr type = attributes->values[FN_V_TYPE];
+    FnStr type = fn_value(attributes, FN_V_TYPE);
     const char *type_end = type.p + type.n;
     if (type.n > 0 && (is_dense(type.p, type_end, "math/tex", false) || is_dense(type.p, type_end, "math/asciimath", false))) {
         const char *end = fn_end_tag_at(reader, tag, p);
@@ -372,8 +372,8 @@ const char *fn_keep_raw(FnReader *reader, const FnHtmlTag *tag, const char *p, c
     if (fn_skips(reader)) return fn_pass_over(reader, tag, p);
     if (tag->role == FN_ROLE_SCRIPT) return read_script(reader, tag, p, attributes);
     if (tag->role != FN_ROLE_MATH || attributes->hides) return fn_pass_over(reader, tag, p);
-    bool display = is_value(attributes->values[FN_V_DISPLAY], "block") || is_value(attributes->values[FN_V_MODE], "display");
-    FnStr tex = attributes->values[FN_V_ALTTEXT];
+    bool display = is_value(fn_value(attributes, FN_V_DISPLAY), "block") || is_value(fn_value(attributes, FN_V_MODE), "display");
+    FnStr tex = fn_value(attributes, FN_V_ALTTEXT);
     if (is_tex(tex)) return fn_keep_formula(reader, tex, display, true) ? fn_pass_over(reader, tag, p) : NULL;
     math->open = true;
     math->display = display;

@@ -4,15 +4,12 @@
 
 #include "blocks.h"
 
-/* By length; FN_ATTRIBUTES_FROM has the first one of each length. */
+/* The attributes whose values blocks-2 reads. */
 #define FN_ATTRIBUTE_NAMES(X) \
     X(ID, "id") X(SRC, "src") X(ALT, "alt") X(TYPE, "type") X(ROLE, "role") X(MODE, "mode") X(CLASS, "class") \
     X(START, "start") X(STYLE, "style") X(COLSPAN, "colspan") X(ROWSPAN, "rowspan") X(DISPLAY, "display") \
     X(ALTTEXT, "alttext") X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(COLUMNALIGN, "columnalign") \
     X(LINETHICKNESS, "linethickness")
-#define FN_ATTRIBUTES_FROM \
-    [2] = FN_V_ID, [3] = FN_V_SRC, [4] = FN_V_TYPE, [5] = FN_V_CLASS, [7] = FN_V_COLSPAN, [8] = FN_V_ENCODING, \
-    [11] = FN_V_MATHVARIANT, [13] = FN_V_LINETHICKNESS
 enum {
 #define X(id, text) FN_V_##id,
     FN_ATTRIBUTE_NAMES(X)
@@ -20,8 +17,15 @@ enum {
     FN_ATTRIBUTES
 };
 
-/* `p` NULL: the page ends in the tag. A value whose `p` is NULL is missing. */
-typedef struct { const char *p; bool has_href, hides; uint32_t names; FnStr values[FN_ATTRIBUTES]; } FnAttributes;
+/* `p` NULL: the page ends in the tag. The values are those whose bits are in `given`. */
+typedef struct { const char *p; bool has_href, hides; uint32_t names, given; FnStr values[FN_ATTRIBUTES]; } FnAttributes;
+_Static_assert(FN_ATTRIBUTES <= 32, "each value has a bit");
+
+/* The value, whose `p` is NULL if it is missing. */
+static inline FnStr fn_value(const FnAttributes *attributes, unsigned value)
+{
+    return attributes->given >> value & 1 ? attributes->values[value] : FN_NONE;
+}
 
 typedef struct { bool nested, presentation, headed; uint32_t rows, columns, cells, longest; } FnTable;
 
@@ -84,6 +88,9 @@ static inline FnAround fn_around(const FnReader *reader)
     return reader->keeper != NULL ? reader->keeper->around : (FnAround){0};
 }
 
+/* attributes.c */
+void fn_read_attributes(FnReader *, const char *p, bool wanted, bool hiding, bool values, FnAttributes *);
+bool fn_is_named(FnStr text, FnStr name); /* ignoring the text's case */
 /* structure.c: those that return bool return false with an exception */
 bool fn_keep_hides(const FnReader *, const FnHtmlTag *, const FnAttributes *);
 bool fn_keep_inline(FnReader *, const FnHtmlTag *, FnStr name, const FnAttributes *, bool same, bool closed);
@@ -104,6 +111,9 @@ bool fn_keep_ruby(FnReader *, unsigned role);
 bool fn_keep_end_math(FnReader *);
 bool fn_keep_end_block(FnReader *);
 bool fn_keep_in_code(const FnReader *);
+/* code_lines.c */
+bool fn_is_numbers(const char *p, const char *end);
+char *fn_dedent(char *start, char *end); /* the text's new end */
 /* formulas.c */
 bool fn_formula_start(FnFormula *, unsigned role, FnStr style);
 bool fn_formula_end(FnFormula *, const FnBlocks *, unsigned role);

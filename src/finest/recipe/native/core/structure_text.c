@@ -59,17 +59,14 @@ static bool begin_formula(FnReader *reader)
 
 static bool add_word(FnReader *reader, const char *p, size_t n, uint32_t chars)
 {
-    FnKeeper *keeper = reader->keeper;
-    if (keeper->math.open) return fn_formula_word(&keeper->math, p, n);
+    const FnKeeper *keeper = reader->keeper;
     return (keeper->formula != FN_BEFORE_FORMULA || begin_formula(reader)) && put(reader, p, n, chars);
 }
 
 static bool add_blank(FnReader *reader, uint32_t code)
 {
     FnKeeper *keeper = reader->keeper;
-    if (keeper->math.open) {
-        return fn_formula_blank(&keeper->math, code == 0xa0);
-    } else if (keeper->formula != FN_NO_FORMULA) {
+    if (keeper->formula != FN_NO_FORMULA) {
         if (keeper->formula == FN_IN_FORMULA) keeper->blanks[0] = ' ', keeper->blank_n = 1;
     } else if (keeper->pre_from >= 0 && code == '\n') {
         return fn_keep_newline(reader);
@@ -82,31 +79,72 @@ static bool add_blank(FnReader *reader, uint32_t code)
     return true;
 }
 
-static bool add_char(FnReader *reader, const char **p, const char *end)
+/* Add text to a formula of MathML. */
+static bool add_to_math(FnReader *reader, const char *p, const char *end)
 {
-    const char *start = *p;
-    uint32_t code = fn_decode(p, end);
-    unsigned kind = fn_char_kind(reader->tables, code);
-    if (kind & FN_CHAR_BLANK) return add_blank(reader, code);
-    if (kind & FN_CHAR_NOTHING) return true;
-    if (!reader->keeper->math.open) {
-        reader->last = kind;
-        if (kind & FN_CHAR_COMMA) reader->block.commas++;
+    FnFormula *math = &reader->keeper->math;
+    while (p < end) {
+        const char *start = p;
+        uint32_t code = fn_decode(&p, end);
+        unsigned kind = fn_char_kind(reader->tables, code);
+        if (kind & FN_CHAR_NOTHING) continue;
+        bool good = kind & FN_CHAR_BLANK ? fn_formula_blank(math, code == 0xa0) : fn_formula_word(math, start, (size_t)(p - start));
+        if (!good) return false;
     }
-    return add_word(reader, start, (size_t)(*p - start), 1);
+    return true;
+}
+
+/* Characters that stand in the text as they do on the page: visible ones, with at most one space between two of them. */
+typedef struct { const char *end; uint32_t chars, commas; unsigned last; } Run;
+
+static Run run_of(const FnBlocks *tables, const char *p, const char *end)
+{
+    Run run = {p, 0, 0, 0};
+    while (p < end) {
+        unsigned kind;
+        const char *at = p;
+        if ((unsigned char)*p < 128) kind = tables->kinds[(unsigned char)*p++];
+        else kind = fn_char_kind(tables, fn_decode(&p, end));
+        if (kind & FN_CHAR_NOTHING) break;
+        if (kind & FN_CHAR_BLANK) {
+            if (*at != ' ' || at != run.end || run.chars == 0) break;
+            continue;
+        }
+        run.chars++;
+        run.commas += (kind & FN_CHAR_COMMA) != 0;
+        run.last = kind;
+        run.end = p;
+    }
+    return run;
+}
+
+/* Add the white space that the text begins with; returns the position after it, or NULL with an exception. */
+static const char *add_blanks(FnReader *reader, const char *p, const char *end)
+{
+    const FnKeeper *keeper = reader->keeper;
+    const uint8_t *kinds = reader->tables->kinds;
+    bool one = keeper->pre_from < 0; /* further blanks of ASCII change nothing */
+    const char *at = p;
+    uint32_t code = fn_decode(&p, end);
+    unsigned kind = fn_char_kind(reader->tables, code);
+    if (!(kind & FN_CHAR_BLANK)) return kind & FN_CHAR_NOTHING ? p : at;
+    if (!add_blank(reader, code)) return NULL;
+    while (one && p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] & FN_CHAR_BLANK) p++;
+    return p;
 }
 
 bool fn_keep_chars(FnReader *reader, const char *p, const char *end)
 {
-    const uint8_t *kinds = reader->tables->kinds;
+    if (reader->keeper->math.open) return add_to_math(reader, p, end);
     while (p < end) {
-        const char *start = p;
-        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == FN_CHAR_PLAIN) p++;
-        if (p > start) {
-            if (!reader->keeper->math.open) reader->last = FN_CHAR_PLAIN;
-            if (!add_word(reader, start, (size_t)(p - start), (uint32_t)(p - start))) return false;
+        Run run = run_of(reader->tables, p, end);
+        if (run.chars > 0) {
+            reader->last = run.last;
+            reader->block.commas += run.commas;
+            if (!add_word(reader, p, (size_t)(run.end - p), run.chars)) return false;
+            p = run.end;
         }
-        if (p < end && !add_char(reader, &p, end)) return false;
+        if (p < end && (p = add_blanks(reader, p, end)) == NULL) return false;
     }
     return true;
 }
@@ -210,29 +248,6 @@ bool fn_keep_ruby(FnReader *reader, unsigned role)
 
 /* ---- blocks ---- */
 
-/* Whether the text is two or more numbers that count up, with white space between them. */
-static bool is_numbers(const char *p, const char *end)
-{
-    long before = -1;
-    size_t count = 0;
-    while (p < end) {
-        if (*p == ' ' || *p == '\t' || *p == '\n' || (unsigned char)*p <= FN_MARK_ENDED) {
-            p++;
-            continue;
-        }
-        long number = 0;
-        int digits = 0;
-        for (; p < end && *p != ' ' && *p != '\t' && *p != '\n'; p++) {
-            if ((unsigned char)*p <= FN_MARK_ENDED) continue;
-            if (!fn_is_digit(*p) || digits++ == 6) return false;
-            number = 10 * number + (*p - '0');
-        }
-        if (count++ > 0 && number != before + 1) return false;
-        before = number;
-    }
-    return count >= 2;
-}
-
 static bool same_shape(FnShape one, FnShape other)
 {
     return one.quotes == other.quotes && one.lists == other.lists && one.margin == other.margin && one.width == other.width &&
@@ -262,41 +277,10 @@ static bool join(FnFound *found, FnBlock *before, const FnBlock *block)
     return true;
 }
 
-static size_t margin_of(const char *p, const char *end)
+static bool has_environment(const char *p, size_t n)
 {
-    const char *start = p;
-    while (p < end && (*p == ' ' || *p == '\t')) p++;
-    return (size_t)(p - start);
-}
-
-static const char *line_end_of(const char *p, const char *end)
-{
-    const char *at = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
-    return at != NULL ? at : end;
-}
-
-/* Remove the white space with which all lines of the text begin; returns its new end. */
-static char *dedent(char *start, char *end)
-{
-    size_t margin = margin_of(start, end);
-    for (const char *p = start; margin > 0 && p < end; p++) {
-        const char *stop = line_end_of(p, end);
-        size_t n = 0;
-        while (n < margin && p + n < stop && p[n] == start[n]) n++;
-        if (stop > p) margin = n;
-        p = stop;
-    }
-    if (margin == 0) return end;
-    char *out = start;
-    for (const char *p = start; p < end;) {
-        const char *stop = line_end_of(p, end);
-        if (stop > p) p += margin;
-        if (stop < end) stop++;
-        memmove(out, p, (size_t)(stop - p));
-        out += stop - p;
-        p = stop;
-    }
-    return out;
+    const char *first = memchr(p, FN_ENVIRONMENT[0], n);
+    return first != NULL && memmem(first, n - (size_t)(first - p), FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
 }
 
 static bool add_block(FnReader *reader)
@@ -308,8 +292,8 @@ static bool add_block(FnReader *reader)
     bool in_pre = keeper->pre_from >= 0;
     char *text = found->text.p;
     bool is_line = in_pre && (keeper->is_line || memchr(text + block->start, '\n', found->text.n - block->start) == NULL);
-    if (in_pre && !is_line) found->text.n = (size_t)(dedent(text + block->start, text + found->text.n) - text);
-    if (in_pre && is_numbers(text + block->start, text + found->text.n)) {
+    if (in_pre && !is_line) found->text.n = (size_t)(fn_dedent(text + block->start, text + found->text.n) - text);
+    if (in_pre && fn_is_numbers(text + block->start, text + found->text.n)) {
         found->text.n = block->start;
         return true;
     }
@@ -323,7 +307,7 @@ static bool add_block(FnReader *reader)
     block->is_cell = reader->is_cell;
     block->is_code = in_pre || keeper->code_chars == block->chars;
     block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
-                        memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
+                        has_environment(text + block->start, block->end - block->start);
     block->is_line = is_line;
     block->marker = in_pre && keeper->is_line ? FN_NO_MARKER : (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
@@ -353,8 +337,11 @@ bool fn_keep_end_block(FnReader *reader)
     if (!fn_keep_end_math(reader)) return false;
     if (keeper->ruby != 0 && !fn_keep_ruby(reader, 0)) return false;
     if (!fn_keep_mark(reader, 0)) return false;
-    if (reader->block.chars > 0 && !add_block(reader)) return false;
-    reader->block = (FnBlock){.start = reader->found->text.n};
+    if (reader->block.chars > 0) {
+        if (!add_block(reader)) return false;
+        reader->block = (FnBlock){0};
+    }
+    reader->block.start = reader->found->text.n;
     keeper->code_chars = keeper->formula_chars = 0;
     keeper->newlines = 0;
     keeper->blank_n = 0;

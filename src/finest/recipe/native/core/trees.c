@@ -2,8 +2,6 @@
 #define PY_SSIZE_T_CLEAN
 #include "trees.h"
 
-enum { AT_ONCE = 32 };
-
 static int64_t floor_of(int64_t sum, int64_t by) { return sum / by - (sum % by < 0); }
 
 /* ---- tables ---- */
@@ -41,7 +39,7 @@ static bool open_stage(FnStage *stage, PyObject *given, unsigned most_columns)
             PyErr_SetString(PyExc_ValueError, "no tables for pages: a column");
             return false;
         }
-    return true;
+    return fn_pack_leaves(stage);
 }
 
 bool fn_trees_open(FnTrees *trees, PyObject *stages)
@@ -60,38 +58,8 @@ void fn_trees_close(FnTrees *trees)
         free(trees->stages[i].columns);
         free(trees->stages[i].limits);
         free(trees->stages[i].leaves);
+        free(trees->stages[i].bytes);
     }
-}
-
-/* ---- sums ---- */
-
-/* Sums of AT_ONCE blocks; the loops over blocks have no branches, so that the compiler does several at once. */
-static void sum_trees(const FnStage *stage, const int16_t *restrict values, size_t stride, int32_t *restrict sums)
-{
-    int32_t total[AT_ONCE];
-    for (unsigned i = 0; i < AT_ONCE; i++) total[i] = stage->bias;
-    const int16_t *leaves = stage->leaves;
-    for (size_t node = 0; node < (size_t)stage->count * stage->depth; node += stage->depth) {
-        int16_t leaf[AT_ONCE] = {0};
-        for (unsigned level = 0; level < stage->depth; level++) {
-            const int16_t *column = values + stage->columns[node + level] * stride, limit = stage->limits[node + level];
-            const int16_t bit = (int16_t)(1 << level);
-            for (unsigned i = 0; i < AT_ONCE; i++) leaf[i] = (int16_t)(leaf[i] | (-(column[i] > limit) & bit));
-        }
-        for (unsigned i = 0; i < AT_ONCE; i++) total[i] += leaves[leaf[i]];
-        leaves += (size_t)1 << stage->depth;
-    }
-    memcpy(sums, total, sizeof(total));
-}
-
-/* Scores of all blocks; `scores` has room for the columns' stride. */
-static bool run_stage(const FnStage *stage, const FnColumns *columns, int32_t *scores)
-{
-    for (size_t at = 0; at < columns->stride; at += AT_ONCE) {
-        if (PyErr_CheckSignals() != 0) return false;
-        sum_trees(stage, columns->values + at, columns->stride, scores + at);
-    }
-    return true;
 }
 
 /* ---- the second stage's columns: what the first stage says of a block's surroundings ---- */
@@ -106,7 +74,7 @@ static int32_t limited(int32_t score)
 static void put(const FnColumns *columns, unsigned column, size_t at, int64_t value)
 {
     const int64_t most = FN_MOST_VALUE;
-    columns->values[column * columns->stride + at] = (int16_t)(value > most ? most : value < -most ? -most : value);
+    *fn_column(columns, column, at) = (int16_t)(value > most ? most : value < -most ? -most : value);
 }
 
 /* Means over the groups whose indexes are in `groups`; `means` has room for all of them. */
@@ -196,14 +164,14 @@ static bool put_second(const FnFound *found, int32_t *scores, const FnColumns *c
 bool fn_scores(const FnTrees *trees, const FnFound *found, int32_t *scores)
 {
     if (found->count == 0) return true;
-    size_t stride = (found->count + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
+    size_t stride = (found->count + FN_TILE - 1) / FN_TILE * FN_TILE;
     FnColumns columns = {
-        calloc(stride * FN_ALL_COLUMNS, sizeof(int16_t)), stride, malloc(found->count * FN_GROUPS * sizeof(uint32_t)), 0};
+        malloc(stride * FN_ALL_COLUMNS * sizeof(int16_t)), stride, malloc(found->count * FN_GROUPS * sizeof(uint32_t)), 0};
     int32_t *sums = malloc(2 * stride * sizeof(int32_t)); /* of the first stage, then of the second */
     bool good = columns.values != NULL && columns.groups != NULL && sums != NULL;
     if (!good) PyErr_NoMemory();
-    good = good && fn_describe(found, &columns) && run_stage(&trees->stages[0], &columns, sums) &&
-           put_second(found, sums, &columns) && run_stage(&trees->stages[1], &columns, sums + stride);
+    good = good && fn_describe(found, &columns) && fn_run_stage(&trees->stages[0], &columns, sums) &&
+           put_second(found, sums, &columns) && fn_run_stage(&trees->stages[1], &columns, sums + stride);
     for (size_t at = 0; good && at < found->count; at++) scores[at] = (int32_t)floor_of((int64_t)sums[at] + sums[stride + at], 2);
     free(columns.values);
     free(columns.groups);

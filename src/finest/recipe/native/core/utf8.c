@@ -28,51 +28,72 @@ static char *put_code(char *out, uint32_t code)
     return out;
 }
 
-static char *encode_1(char *out, const Py_UCS1 *p, const Py_UCS1 *end)
-{
-    while (p < end) {
-        uint64_t eight;
-        for (; end - p >= 8; p += 8, out += 8) {
-            memcpy(&eight, p, 8);
-            if (eight & 0x8080808080808080u) break;
-            memcpy(out, &eight, 8);
-        }
-        for (unsigned i = 0; i < 8 && p < end; i++) out = put_code(out, *p++);
-    }
-    return out;
-}
+/* Write UNITS characters in one byte each; returns a bit for each one that is ASCII, and is written rightly. */
+enum { UNITS = 16, ALL = (1 << UNITS) - 1 };
 
-static char *encode_2(char *out, const Py_UCS2 *p, const Py_UCS2 *end)
-{
-    while (p < end) {
-        uint64_t four;
 #ifdef __SSE2__
-        for (const __m128i wide = _mm_set1_epi16((short)0xff80); end - p >= 16; p += 16, out += 16) {
-            __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 8));
-            __m128i found = _mm_cmpeq_epi16(_mm_and_si128(_mm_or_si128(low, high), wide), _mm_setzero_si128());
-            if (_mm_movemask_epi8(found) != 0xffff) break;
-            _mm_storeu_si128((__m128i *)out, _mm_packus_epi16(low, high));
-        }
-#endif
-        for (; end - p >= 4; p += 4, out += 4) {
-            memcpy(&four, p, 8);
-            if (four & 0xff80ff80ff80ff80u) break;
-            four = (four | four >> 8) & 0x0000ffff0000ffffu;
-            four |= four >> 16;
-            memcpy(out, &four, 4);
-        }
-        for (unsigned i = 0; i < 4 && p < end; i++)
-            if ((out = put_code(out, *p++)) == NULL) return NULL;
-    }
-    return out;
+static inline __m128i sixteen(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline unsigned ascii(__m128i narrow) { return (unsigned)_mm_movemask_epi8(narrow) & ALL; }
+
+static inline unsigned narrow_1(char *out, const Py_UCS1 *p)
+{
+    __m128i units = sixteen(p);
+    _mm_storeu_si128((__m128i *)out, units);
+    return ~ascii(units) & ALL;
 }
 
-static char *encode_4(char *out, const Py_UCS4 *p, const Py_UCS4 *end)
+static inline unsigned narrow_2(char *out, const Py_UCS2 *p)
 {
-    while (p < end)
-        if ((out = put_code(out, *p++)) == NULL) return NULL;
-    return out;
+    const __m128i low = sixteen(p), high = sixteen(p + 8), wide = _mm_set1_epi16((short)0xff80), zero = _mm_setzero_si128();
+    _mm_storeu_si128((__m128i *)out, _mm_packus_epi16(low, high));
+    __m128i first = _mm_cmpeq_epi16(_mm_and_si128(low, wide), zero), second = _mm_cmpeq_epi16(_mm_and_si128(high, wide), zero);
+    return ascii(_mm_packs_epi16(first, second));
 }
+
+static inline unsigned narrow_4(char *out, const Py_UCS4 *p)
+{
+    const __m128i wide = _mm_set1_epi32(~0x7f), zero = _mm_setzero_si128();
+    __m128i units[4], good[4];
+    for (int i = 0; i < 4; i++) {
+        units[i] = sixteen(p + 4 * i);
+        good[i] = _mm_cmpeq_epi32(_mm_and_si128(units[i], wide), zero);
+    }
+    __m128i low = _mm_packs_epi32(units[0], units[1]), high = _mm_packs_epi32(units[2], units[3]);
+    _mm_storeu_si128((__m128i *)out, _mm_packus_epi16(low, high));
+    return ascii(_mm_packs_epi16(_mm_packs_epi32(good[0], good[1]), _mm_packs_epi32(good[2], good[3])));
+}
+#else
+#define NARROW(name, UNIT) \
+    static inline unsigned name(char *out, const UNIT *p) \
+    { \
+        unsigned found = 0; \
+        for (unsigned i = 0; i < UNITS; i++) out[i] = (char)p[i], found |= (unsigned)(p[i] < 0x80) << i; \
+        return found; \
+    }
+NARROW(narrow_1, Py_UCS1)
+NARROW(narrow_2, Py_UCS2)
+NARROW(narrow_4, Py_UCS4)
+#endif
+
+/* Write a page's characters in UTF-8; returns the end, or NULL for half of a surrogate pair. There is room for UNITS bytes
+ * wherever UNITS characters are left. */
+#define ENCODE(name, UNIT, narrow) \
+    static char *name(char *out, const UNIT *p, const UNIT *end) \
+    { \
+        while (end - p >= UNITS) { \
+            unsigned others = ~narrow(out, p) & ALL, plain = others ? (unsigned)__builtin_ctz(others) : UNITS; \
+            p += plain; \
+            out += plain; \
+            while (plain < UNITS && p < end && *p >= 0x80) \
+                if ((out = put_code(out, *p++)) == NULL) return NULL; \
+        } \
+        while (p < end) \
+            if ((out = put_code(out, *p++)) == NULL) return NULL; \
+        return out; \
+    }
+ENCODE(encode_1, Py_UCS1, narrow_1)
+ENCODE(encode_2, Py_UCS2, narrow_2)
+ENCODE(encode_4, Py_UCS4, narrow_4)
 
 bool fn_page_of(PyObject *text, FnPageText *page)
 {
