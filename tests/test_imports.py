@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,12 +25,27 @@ def imported(module: str) -> set[str]:
     ("module", "not_needed"),
     [
         ("finest.cli", {"pydantic", "numpy", "pyarrow"}),
-        ("finest.dataset.check_files", {"lark", "safetensors"}),
+        ("finest.pipeline.status", {"trafilatura", "lark", "datatrove.io"}),
+        ("finest.dataset.manifest", {"lark", "safetensors"}),
         ("finest.pipeline.verify", {"huggingface_hub", "fsspec", "sqlalchemy", "bittensor", "datatrove.io"}),
     ],
 )
 def test_a_command_imports_what_it_uses(module: str, not_needed: set[str]) -> None:
     assert not imported(module) & not_needed
+
+
+def test_a_command_leaves_pandas_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyArrow would import it, to tell its objects from others, with the first array that a command makes."""
+    from finest.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["finest", "--version"])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    del sys.modules["pandas"]  # after the test it is there again, if it was
+    main()
+    with pytest.raises(ModuleNotFoundError, match="in its own processes"):
+        importlib.import_module("pandas")
+    assert find_spec("pandas") is not None  # who asks whether it is installed is not misled
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone shows the files that a process has mapped")

@@ -70,7 +70,7 @@ def test_arrow_does_without_pandas(tmp_path: Path) -> None:
     """Our own commands do not wait for it; code of other packages may import it."""
     (tmp_path / "pandas.py").write_text("print('pandas')\nraise ImportError")
     made = "import pyarrow; pyarrow.array([1]); print('made')"
-    left_out = f"from finest import process; process.leave_out_pandas(); {made}; process.allow_pandas(); import pandas"
+    left_out = f"from finest import process; process.leave_pandas_out(); {made}; process.allow_pandas(); import pandas"
     for code, said in ((made, ["pandas", "made"]), (left_out, ["made", "pandas"])):
         environment = os.environ | {"PYTHONPATH": str(tmp_path)}
         done = subprocess.run(

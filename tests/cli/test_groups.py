@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import click
@@ -124,6 +125,7 @@ def test_a_mistyped_flag_is_answered_in_the_documented_spelling(
     from finest.cli import main
 
     monkeypatch.setattr("sys.argv", ["finest", "mine", typed, "x"])
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path])  # the command leaves pandas out of its own process
     with pytest.raises(SystemExit) as raised:
         main()
     assert raised.value.code == 2

@@ -26,6 +26,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     def check(status: int, *arguments: object, says: str) -> None:
         monkeypatch.setattr(sys, "argv", ["finest", *map(str, arguments)])
         monkeypatch.setattr(atexit, "register", lambda function: function)
+        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # the command leaves pandas out of its own process
         with pytest.raises(SystemExit) as ended:
             main()
         said = capfd.readouterr().err

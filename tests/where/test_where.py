@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from finest.errors import WhereError
 from finest.where import bind, parse
-from finest.where.parse import MAX_CHARS, MAX_DEPTH, MAX_NODES
+from finest.where.nodes import MAX_DEPTH, MAX_NODES
+from finest.where.parse import MAX_CHARS
 from tests.deep import examples
 
 BATCH = pa.record_batch({

@@ -38,7 +38,7 @@ from finest.cli.groups import Commands, as_dashes, in_documented_spelling
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import mask_logs, message
-from finest.process import hide_memory, leave_out_pandas
+from finest.process import hide_memory, leave_pandas_out
 from finest.system import unserved
 
 INTERRUPTED = 130
@@ -95,7 +95,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # do not fail if the terminal lacks a character
     mask_logs()
-    leave_out_pandas()
+    leave_pandas_out()
     atexit.register(gc.freeze)  # saves 0.2 s at exit: Python would search all loaded objects for garbage
     try:
         cli(standalone_mode=False)

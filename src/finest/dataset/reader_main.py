@@ -14,6 +14,7 @@ import resource
 import sys
 from pathlib import Path
 
+from finest.process import leave_pandas_out
 from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, runtime
 
@@ -26,6 +27,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    leave_pandas_out()
     sys.modules["numpy"] = None  # type: ignore[assignment]
     from finest.dataset.reader import serve
 

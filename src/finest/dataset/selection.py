@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from finest.dataset.decontaminated import Decontaminated
-from finest.dataset.page_choice import MAX_CHARS
 from finest.errors import WhereError
 from finest.recipe.reasons import NOT_SELECTED
+from finest.where import MAX_CHARS, bind, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,6 @@ class Rule(_Model):
 
     @model_validator(mode="after")
     def _is_readable(self) -> Rule:
-        from finest.where import parse
-
         try:
             parse(self.where)
         except WhereError as error:
@@ -83,8 +81,6 @@ class Rule(_Model):
 @lru_cache(maxsize=MAX_SELECTIONS)
 def _bound(where: str, schema: pa.Schema) -> Where:
     """Bind an expression; remembered, because rules are applied to one batch after another."""
-    from finest.where import bind, parse  # only a manifest with a rule needs the parser, which takes 0.1 s to load
-
     return bind(parse(where), schema)
 
 

@@ -9,6 +9,7 @@ time proportional to the rows, and never fails on a value. docs/reference/where.
 """
 
 from finest.where.bind import Where, bind
-from finest.where.parse import MAX_CHARS, Expression, parse
+from finest.where.nodes import Expression
+from finest.where.parse import MAX_CHARS, parse
 
 __all__ = ["MAX_CHARS", "Expression", "Where", "bind", "parse"]

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.errors import WhereError
-from finest.where.parse import FUNCTIONS, refused
+from finest.where.nodes import FUNCTIONS, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from finest.where.parse import Expression, Node
+    from finest.where.nodes import Expression, Node
 
 _TYPES = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {

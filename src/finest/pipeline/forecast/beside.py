@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
 from finest.formatting import duration
-from finest.pipeline.forecast.calibration import Calibration
-from finest.pipeline.forecast.forecast import Forecast, forecast
-from finest.pipeline.forecast.limits import limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from finest.pipeline.forecast.forecast import Forecast
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.pipeline.run_plan import RunPlan
@@ -54,6 +52,11 @@ def forecast_run(plan: RunPlan, options: RunOptions, progress: Progress) -> None
         return
     if total < CALIBRATED_BYTES:
         return
+    # Importing the judge takes a third of a second, which `finest status` and small runs need not wait for.
+    from finest.pipeline.forecast.calibration import Calibration
+    from finest.pipeline.forecast.forecast import forecast
+    from finest.pipeline.forecast.limits import limits
+
     progress.say("Judging some pages for the forecast")
     calibration = Calibration.make(sources, options.recipe, options.cache)
     found = forecast(

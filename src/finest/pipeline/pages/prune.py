@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyarrow.parquet import RowGroupMetaData
 
-    from finest.where.parse import Node
+    from finest.where.nodes import Node
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 Bounds = dict[str, tuple[Any, Any]]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from finest.errors import FinestError, SourceError
-from finest.process import end_with_parent, hide_memory, leave_out_pandas
+from finest.process import end_with_parent, hide_memory, leave_pandas_out
 from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, graphics, network, ports, runtime
 from finest.validator.budget import Budget
@@ -159,7 +159,7 @@ def main() -> None:
     """Read the job, give up access, and write the evidence."""
     end_with_parent()
     hide_memory()
-    leave_out_pandas()
+    leave_pandas_out()
     job, evidence = Job.model_validate_json(sys.stdin.read()), Path(sys.argv[1])
     with suppress(OSError):  # the error is reported where the folder is needed
         job.cache.mkdir(parents=True, exist_ok=True)
