@@ -19,6 +19,8 @@ class Late:
         return self._make()
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):  # pytest asks each object of a file whether it is a fixture
+            raise AttributeError(attribute)
         return getattr(self._made, attribute)
 
 

@@ -24,7 +24,7 @@ def subject(tmp_path: Path) -> Subject:
 
 def test_checks_run_side_by_side(subject: Subject) -> None:
     """Two checks that wait for each other both end."""
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=25)
 
     def meet(_: Subject) -> Finding:
         meeting.wait()

@@ -28,8 +28,8 @@ from tests.chain.on_devnet import RATE_LIMIT_BLOCKS, MakeKey
 from tests.chain.test_subnet import line
 
 OpenChain = Callable[..., Chain]
-TOO_LONG_S = 3.0
-"""Slack of a busy machine over a deadline."""
+TOO_LONG_S = 20.0
+"""Slack of a busy machine over a deadline; without one, a read takes 30 s."""
 
 
 @contextlib.contextmanager
@@ -171,14 +171,14 @@ def test_a_refused_handshake_is_tried_again(
 
 def test_the_last_good_view_survives_an_outage(server: ChainServer, make_key: MakeKey, open_chain: OpenChain) -> None:
     """It is given, it says how old it is, and while the chain is out of reach nobody waits for it twice."""
-    chain = open_chain(make_key(), read_deadline_s=0.6)
+    chain = open_chain(make_key(), read_deadline_s=2.0)
     first = chain.view()
     server.faults.refuse_http = 503
     server.drop_connections()
     assert chain.view(max_age_s=0) is first
     start = time.monotonic()
     assert chain.view(max_age_s=0) is first
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 1.0
     time.sleep(max(0.0, first.block_time_s - first.age_s))
     assert first.age_s >= first.block_time_s
     assert first.age_blocks >= 1

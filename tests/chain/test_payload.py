@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finest.chain.payload import LIMIT_BYTES, MAX_REPO, MIN_ROOT_DIGITS, Commitment, decode, encode
 from finest.errors import UsageError
+from tests.deep import examples
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 ROOT = "fedcba9876543210" * 4
@@ -40,6 +41,7 @@ def test_the_longest_name_keeps_128_bits() -> None:
         encode(repo + "b", REVISION, ROOT)
 
 
+@settings(max_examples=examples(10, 200))  # a name takes as long to make as ten commitments
 @given(names, names, digits.map(lambda text: text[:40]), digits)
 def test_what_is_encoded_is_decoded(namespace: str, name: str, revision: str, root: str) -> None:
     """Round trip, within the chain's bytes, and the whole root is recognised."""

@@ -179,7 +179,7 @@ def test_the_blocking_client_works_from_threads(chain: ChainServer) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(300)
     client.close()
     assert seen == [1, 1, 1, 1]
 

@@ -11,6 +11,7 @@ import pytest
 from finest.cluster.commands import slurm
 from tests.cluster.two_nodes import TwoNodes
 from tests.cluster.waiting import wait_for
+from tests.deep import sampled
 from tests.e2e.command import beginnings, finest, root, start
 from tests.e2e.slurm_misdeeds import Misdeeds
 
@@ -25,6 +26,7 @@ def node_of(task: str) -> str:
     return slurm("squeue", "-h", "-j", task, "-o", "%N").strip()
 
 
+@pytest.mark.nightly  # every day a node is lost that makes the dataset, and on Ray one that judges slices
 def test_slurm_loses_one_of_two_nodes(
     warcs: list[Path], local_root: str, tmp_path: Path, two_nodes: TwoNodes, misdeeds: Misdeeds
 ) -> None:
@@ -83,7 +85,7 @@ def test_slurm_loses_a_node_that_makes_the_dataset(
     assert root(out) == root_of_crawls
 
 
-@pytest.fixture(params=["slices", "shards"])
+@pytest.fixture(params=sampled(["slices", "shards"]))
 def two_ray_nodes(
     request: pytest.FixtureRequest, misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Any, Any]]:

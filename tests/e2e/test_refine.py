@@ -13,7 +13,9 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 import pytest
 from bench.recipes import UNGATED
+from click.testing import CliRunner
 
+from finest.cli import cli
 from tests.deep import examples
 from tests.e2e.command import SAMPLE, beginnings, children, finest, manifest, root, start
 
@@ -100,13 +102,13 @@ def test_status_report_and_why(dataset: Path) -> None:
     state = json.loads(finest("status", dataset, "--json").stdout)
     assert state["state"] == "finished"
     assert state["losses"]
-    assert "finished" in finest("status", dataset).stdout
+    assert "finished" in CliRunner().invoke(cli, ["status", str(dataset)]).output
     finest("report", dataset)
     assert "<svg" in (dataset / "report.html").read_text() or "<table" in (dataset / "report.html").read_text()
     dropped = next(v for v in pq.read_table(dataset / "verdicts").to_pylist() if v["reason"].startswith("repetition"))
     done = finest("why", dropped["url"], "--in", dataset)
     assert dropped["reason"] in done.stdout
-    answer = json.loads(finest("why", dropped["id"], "--in", dataset, "--json").stdout)[0]
+    answer = json.loads(CliRunner().invoke(cli, ["why", dropped["id"], "--in", str(dataset), "--json"]).stdout)[0]
     assert answer["reason"] == dropped["reason"]
     assert any(check["failed"] and check["reason"] == dropped["reason"] for check in answer["checks"])
 

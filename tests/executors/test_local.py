@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.errors import LedgerError, RunError
 from finest.executors.local import ForkedExecutor
+from tests.cluster.waiting import wait_for
 from tests.e2e.command import children
 
 
@@ -117,20 +118,19 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     parent = os.fork()
     if parent == 0:
         os.setsid()
-        execute(tmp_path, {0: lambda folder: time.sleep(100), 1: lambda folder: time.sleep(100)})
+        execute(tmp_path, {0: begin, 1: begin})
         os._exit(0)
-    children = Path(f"/proc/{parent}/task/{parent}/children")
-    while len(children.read_text().split()) < 2:
-        time.sleep(0.02)
-    workers = children.read_text().split()
-    time.sleep(0.3)  # each worker asks the kernel for its parent's death as its first act
+    wait_for(lambda: len(list(tmp_path.glob("began-*"))) == 2)
+    workers = [path.name.partition("-")[2] for path in tmp_path.glob("began-*")]
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
-    for _ in range(200):
-        if not any(alive(worker) for worker in workers):
-            return
-        time.sleep(0.02)
-    pytest.fail("a worker outlived its parent")
+    wait_for(lambda: not any(map(alive, workers)))
+
+
+def begin(folder: Path) -> None:
+    """Say so, and go on for long."""
+    (folder / f"began-{os.getpid()}").touch()
+    time.sleep(600)
 
 
 def alive(pid: str) -> bool:

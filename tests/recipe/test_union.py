@@ -107,7 +107,7 @@ def test_the_second_text_meets_the_cheap_filters_first() -> None:
     first = [stage.name for stage in tools.stages]
     second = [stage.name for stage in tools.second_stages]
     assert sorted(second) == sorted(first[first.index("extraction") + 1 :])
-    assert second[:4] == ["repetition", "quality", "language", "c4"]
+    assert second[:5] == ["repetition", "quality", "repetition", "language", "c4"]
     other = toolbox(load_recipe("fineweb-2"), CACHE)
     assert next(stage.name for stage in other.second_stages) == "language"
 

@@ -299,7 +299,7 @@ def test_a_silent_server_ends_at_the_deadline() -> None:
         began = time.monotonic()
         with pytest.raises(TaskServerUnavailable):
             TaskServer(f"http://127.0.0.1:{silent.getsockname()[1]}", None, deadline_s=0.5).info()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

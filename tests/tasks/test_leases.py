@@ -37,7 +37,7 @@ def at_once(acts: list[Callable[[], Task]], threads: int) -> list[Task | Problem
     def one(act: Callable[[], Task]) -> Task | Problem:
         if not getattr(arrived, "yes", False):
             arrived.yes = True
-            gate.wait(20)
+            gate.wait(300)
         try:
             return act()
         except Problem as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -73,15 +74,17 @@ def test_a_failure_is_shared_and_passes(pool: ThreadPoolExecutor) -> None:
 
 def test_who_gives_up_does_not_spoil_it_for_others(pool: ThreadPoolExecutor) -> None:
     """A caller that is cancelled in mid-read leaves nothing half done."""
+    given_up = threading.Event()
 
     def slow() -> int:
-        time.sleep(0.2)
+        given_up.wait(60)
         return 7
 
     async def ask() -> None:
         fresh = SharedRead(slow, pool, 0.01)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(fresh.get(1.0), 0.05)
+        given_up.set()
         assert await fresh.get(1.0) == 7
 
     asyncio.run(ask())

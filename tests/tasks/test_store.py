@@ -64,6 +64,12 @@ def test_migrations_give_the_tables(database_url: str) -> None:
     database.close()
 
 
+def test_tables_of_this_version_are_not_migrated(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting on them needs no Alembic, and changes nothing."""
+    monkeypatch.setattr("alembic.command.upgrade", None)
+    Store.open(database_url, Rules()).close()
+
+
 @pytest.mark.parametrize("tables", [""])
 def test_servers_may_start_at_once(database_url: str) -> None:
     """Eight stores opened at the same moment on an empty database all work."""

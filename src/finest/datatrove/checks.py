@@ -24,7 +24,7 @@ from finest.recipe.stages.http import HTTP
 from finest.recipe.stages.language import LANGUAGE
 from finest.recipe.stages.payload import ENCODING, MARKUP, PAYLOAD
 from finest.recipe.stages.quality import QUALITY
-from finest.recipe.stages.repetition import REPETITION
+from finest.recipe.stages.repetition import REPEATED_LINES, REPEATED_NGRAMS
 from finest.recipe.stages.url import URL
 from finest.recipe.state import PageState
 from finest.recipe.toolbox import toolbox
@@ -101,7 +101,7 @@ class Checks:
         """Apply Gopher's repetition rules."""
         self._require_one_language()
         state = PageState(_NO_PAGE, text=text)
-        reason = self._reason(state, REPETITION)
+        reason = self._reason(state, REPEATED_LINES, REPEATED_NGRAMS)
         self._last = None if state.words is None else (text, state.words)
         return reason
 

@@ -11,7 +11,7 @@ from finest.recipe.stages import ORDERS
 from finest.recipe.stages.extraction import EXTRACTION
 from finest.recipe.stages.language import LANGUAGE
 from finest.recipe.stages.quality import QUALITY
-from finest.recipe.stages.repetition import REPETITION
+from finest.recipe.stages.repetition import REPEATED_LINES, REPEATED_NGRAMS
 from finest.recipe.table import rules_of
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class Toolbox:
     def second_stages(self) -> tuple[Stage[Any], ...]:
         """The stages that judge a second extractor's text: those after extraction.
 
-        A second text counts only if all of them keep it, so their order is free: the language, which takes longest,
-        comes after Gopher's filters, unless it has rules of its own or those filters do not follow it.
+        A second text counts only if all of them keep it, so their order is free: repeated n-grams and the language,
+        which take longest, come after Gopher's other filters, unless the language has rules of its own or those filters
+        do not follow it.
         """
         stages = self.stages[self.stages.index(EXTRACTION) + 1 :]
-        gopher = (REPETITION, QUALITY)
-        if self.recipe.language.table or stages[:3] != (LANGUAGE, *gopher):
+        if self.recipe.language.table or stages[:4] != (LANGUAGE, REPEATED_LINES, REPEATED_NGRAMS, QUALITY):
             return stages
-        return (*gopher, LANGUAGE, *stages[3:])
+        return (REPEATED_LINES, QUALITY, REPEATED_NGRAMS, LANGUAGE, *stages[4:])
 
     @cached_property
     def tokenizer(self) -> words.Tokenizer:

@@ -73,11 +73,11 @@ def source_of(html: str) -> Source | None:
     """
     beginning = html[:50].lower()
     repaired = _repair(html, beginning)
+    core = native.core()
     try:
-        data = repaired.encode()
+        data = core.utf8(repaired) if core else repaired.encode()
     except UnicodeEncodeError:
         return None
-    core = native.core()
     forbidden = not (core and core.is_plain(data)) and _holds_forbidden(repaired, data)
     return Source(repaired, data, "html" not in beginning, forbidden)
 

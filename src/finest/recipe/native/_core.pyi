@@ -63,6 +63,8 @@ class Core(Protocol):
         `parse` parses the HTML that readability writes. `doubtful` means that the page may contain characters that XML
         forbids, so that each text is checked. Raises Refused.
         """
+    def utf8(self, text: str, /) -> bytes:
+        """Return `text.encode()`, several times faster for a page; raises UnicodeEncodeError."""
     def is_plain(self, data: bytes, /) -> bool:
         """Return True only if UTF-8 HTML certainly contains no character, nor reference to one, that XML forbids."""
     def fill_begin(self, any_tag: int, stop_words: Callable[[], frozenset[str]], /) -> None: ...

@@ -16,14 +16,15 @@ from finest.recipe.stages.payload import ENCODING, MARKUP, PAYLOAD
 from finest.recipe.stages.pii import PII
 from finest.recipe.stages.quality import QUALITY
 from finest.recipe.stages.quality_model import QUALITY_MODEL
-from finest.recipe.stages.repetition import REPETITION
+from finest.recipe.stages.repetition import REPEATED_LINES, REPEATED_NGRAMS
 from finest.recipe.stages.symbol_lines import SYMBOL_LINES
 from finest.recipe.stages.tokens import TOKENS
 from finest.recipe.stages.url import URL
 
 _READ: tuple[Stage[Any], ...] = (HTTP, PAYLOAD, URL, CLD2_GATE, ENCODING, MARKUP, TEXT_GATE, EXTRACTION, LANGUAGE)
 """FineWeb's order, except that cheap checks that safely drop pages run before extraction."""
-FILTERS: tuple[Stage[Any], ...] = (*_READ, REPETITION, QUALITY, C4, FINEWEB)
+_REPETITION: tuple[Stage[Any], ...] = (REPEATED_LINES, REPEATED_NGRAMS)
+FILTERS: tuple[Stage[Any], ...] = (*_READ, *_REPETITION, QUALITY, C4, FINEWEB)
 _TEXT: tuple[Stage[Any], ...] = (FTFY, PII, SYMBOL_LINES, QUALITY_MODEL, DECONTAMINATE, TOKENS)
 ROW: tuple[Stage[Any], ...] = (*_TEXT, DEDUP)
 """The stages that make the row's text and its columns. Stages that other packages add run before them."""
@@ -47,6 +48,6 @@ class Order(NamedTuple):
 
 ORDERS: dict[str, Order] = {
     "fineweb": Order(FILTERS, ROW),
-    "fineweb-2": Order((*_READ, DEDUP, REPETITION, FINEWEB, QUALITY, C4), _TEXT),
+    "fineweb-2": Order((*_READ, DEDUP, *_REPETITION, FINEWEB, QUALITY, C4), _TEXT),
 }
 """The orders by the value of a recipe's key `order`."""

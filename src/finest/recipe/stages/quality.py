@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.recipe.stage import Rules, Stage
+from finest.recipe.stages.repetition import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,18 +40,17 @@ class GopherQualityRules(Rules):
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 
-def _run(state: PageState, rules: GopherQualityRules, _: Toolbox) -> Iterable[Check]:
+def _run(state: PageState, rules: GopherQualityRules, tools: Toolbox) -> Iterable[Check]:
     from finest.recipe.gopher import quality
 
-    words = state.words
-    if not rules.enabled or words is None:
+    if not rules.enabled:
         return ()
-    return quality(state.text, words, rules, exact=state.exact)
+    return quality(state.text, words_of(state, tools), rules, exact=state.exact)
 
 
 QUALITY = Stage(
-    name="quality", section="gopher_quality", rules=GopherQualityRules, run=_run, needs=("text", "words"),
-    question="Does it read like prose? (Gopher)",
+    name="quality", section="gopher_quality", rules=GopherQualityRules, run=_run,
+    needs=("text", "language", "words"), provides=("words",), question="Does it read like prose? (Gopher)",
     reasons={
         "quality_short_doc": "Too few words.",
         "quality_long_doc": "Too many words.",

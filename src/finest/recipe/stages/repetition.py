@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from finest.recipe.check import Check
     from finest.recipe.state import PageState
     from finest.recipe.toolbox import Toolbox
+    from finest.recipe.words import Words
 
 
 class GopherRepetitionRules(Rules):
@@ -36,20 +37,30 @@ class GopherRepetitionRules(Rules):
     )  # fmt: skip
 
 
-def _run(state: PageState, rules: GopherRepetitionRules, tools: Toolbox) -> Iterable[Check]:
-    """Yield the checks; a page that fails one on lines is dropped before it is split into words."""
-    from finest.recipe.gopher import repeated_lines, repeated_ngrams
-
-    if rules.enabled:
-        yield from repeated_lines(state.text, rules)
-    words = state.words = tools.tokenizer_for(state.language).words(state.text)
-    if rules.enabled:
-        yield from repeated_ngrams(state.text, words, rules, exact=state.exact)
+def words_of(state: PageState, tools: Toolbox) -> Words:
+    """Return the words of the text that extraction found; the state keeps them for later stages."""
+    if state.words is None:
+        state.words = tools.tokenizer_for(state.language).words(state.text)
+    return state.words
 
 
-REPETITION = Stage(
-    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_run, needs=("text", "language"),
-    provides=("words",), question="Does the text repeat itself? (Gopher)",
+def _lines(state: PageState, rules: GopherRepetitionRules, _: Toolbox) -> Iterable[Check]:
+    from finest.recipe.gopher import repeated_lines
+
+    return repeated_lines(state.text, rules) if rules.enabled else ()
+
+
+def _ngrams(state: PageState, rules: GopherRepetitionRules, tools: Toolbox) -> Iterable[Check]:
+    from finest.recipe.gopher import repeated_ngrams
+
+    words = words_of(state, tools)
+    return repeated_ngrams(state.text, words, rules, exact=state.exact) if rules.enabled else ()
+
+
+_QUESTION = "Does the text repeat itself? (Gopher)"
+REPEATED_LINES = Stage(
+    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_lines, needs=("text",),
+    question=_QUESTION,
     reasons={
         "repetition_empty": "The text holds nothing to count.",
         "repetition_dup_para_frac": "Too many paragraphs are repeated.",
@@ -57,6 +68,10 @@ REPETITION = Stage(
         "repetition_dup_line_frac": "Too many lines are repeated.",
         "repetition_dup_line_char_frac": "Repeated lines make up too much of the text.",
     },
+)  # fmt: skip
+REPEATED_NGRAMS = Stage(
+    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_ngrams,
+    needs=("text", "language", "words"), provides=("words",), question=_QUESTION,
     families=(
         Family(
             re.compile(r"repetition_top_(\d{1,3})_gram"),

@@ -13,7 +13,7 @@ enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA 
 typedef struct {
     struct { char p[FN_MOST_NAME]; size_t n; uint64_t first; } names[FN_MOST_NAMES];
     uint16_t slots[FN_NAME_SLOTS];
-    uint64_t lengths[256];   /* of the names that begin with a byte, as bits */
+    uint64_t lengths[256];   /* of the names that begin with a byte, in either case, as bits */
     unsigned count;
 } FnNames;
 
@@ -127,8 +127,15 @@ void fn_hide(FnReader *, FnStr name);
 const char *fn_end_tag_at(FnReader *, const FnHtmlTag *, const char *p); /* where an end tag begins, or NULL */
 const char *fn_pass_over(FnReader *, const FnHtmlTag *, const char *p);
 /* names.c */
-int fn_find_name(const FnNames *, const char *p, size_t n); /* ignoring case: index, or -1 */
-int fn_add_name(FnNames *, const char *p, size_t n);        /* index of a new name, or -1 if there is no room */
+int fn_look_up(const FnNames *, const char *p, size_t n); /* of 1 to FN_MOST_NAME - 1 bytes */
+int fn_add_name(FnNames *, const char *p, size_t n);      /* index of a new name, or -1 if there is no room */
+
+/* Index of a name, ignoring case, or -1. */
+static inline int fn_find_name(const FnNames *names, const char *p, size_t n)
+{
+    if (n == 0 || n >= FN_MOST_NAME || !(names->lengths[(unsigned char)*p] >> n & 1)) return -1;
+    return fn_look_up(names, p, n);
+}
 /* main_text.c */
 FnBlocks *fn_blocks_of(PyObject *capsule); /* NULL with an exception */
 

@@ -135,6 +135,7 @@ static PyMethodDef METHODS[] = {
     {"ngram_chars", fn_ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, fn_module.seed): characters in repeated n-grams."},
     {"simplify", fn_simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
     {"minhash_lowest", fn_minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets, by_sha1): lowest permuted values of SHA-1 or xxHash64."},
+    {"utf8", fn_utf8, METH_O, "utf8(text): its bytes in UTF-8."},
     {"blocks_open", fn_blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights, classes, symbols): what a page is read by."},
     {"blocks_extract", fn_blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
     {"structure_extract", fn_structure_extract, METH_VARARGS, "structure_extract(tables, html, formats): the main text in each format; raises Refused."},

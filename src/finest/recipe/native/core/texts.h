@@ -60,6 +60,7 @@ PyObject *fn_quality_sums_of(PyObject *self, PyObject *args);  /* (joined, text)
 PyObject *fn_decontaminate_open(PyObject *self, PyObject *args);  /* (kinds, n, hashes, firsts, items, ordinals, needed): a capsule */
 PyObject *fn_decontaminate_match(PyObject *self, PyObject *args); /* (capsule, text): item, found, needed, start, end, or None */
 /* main_text.c */
+PyObject *fn_utf8(PyObject *self, PyObject *text);             /* its bytes */
 PyObject *fn_blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights, classes, symbols, trees): a capsule */
 PyObject *fn_blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */
 /* render.c */

@@ -121,3 +121,13 @@ bool fn_page_of(PyObject *text, FnPageText *page)
     page->n = (size_t)(end - page->own);
     return true;
 }
+
+PyObject *fn_utf8(PyObject *self, PyObject *text)
+{
+    FnPageText page;
+    (void)self;
+    if (!fn_page_of(text, &page)) return NULL;
+    PyObject *data = PyBytes_FromStringAndSize(page.p, (Py_ssize_t)page.n);
+    free(page.own);
+    return data;
+}
