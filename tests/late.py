@@ -19,7 +19,7 @@ class Late:
         return self._make()
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__"):  # pytest asks each object of a file whether it is a fixture
+        if attribute.startswith("__") or attribute == "_mock_name":  # what pytest asks each object of a file for
             raise AttributeError(attribute)
         return getattr(self._made, attribute)
 

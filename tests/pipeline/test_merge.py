@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from finest.cli import cli
 from finest.dataset.check_files import check_files
-from finest.dataset.manifest import Manifest, read_manifest
+from finest.dataset.manifest import Manifest, read_manifest, write_manifest
 from finest.dataset.open import open_dataset
-from finest.errors import UsageError
+from finest.errors import UsageError, VerifyError
 from finest.pipeline.merging import merge as merging
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
@@ -23,7 +23,7 @@ from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
-from tests.validator.made import NOWHERE, Published, make
+from tests.validator.made import NOWHERE, Published, make, tampered
 from tests.validator.repeated import response, write_warc
 
 OPTIONS = MergeOptions(default_cache(), 1, 10**9)
@@ -116,24 +116,33 @@ def test_small_parts_share_a_series(joined: Path, separate: Path) -> None:
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
 
-@pytest.mark.nightly
 def test_verdicts_state_the_similarity_that_a_recipe_asks_for(tmp_path: Path) -> None:
-    """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again."""
+    """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again.
+
+    A page may name a row that a later merge dropped, in favour of one that is there; no other row may be gone.
+    """
     found = load_recipe("fineweb").resolved()
     recipe = parse_recipe({**found, "dedup": {**found["dedup"], "min_jaccard": 0.75}})
-    made = [
-        make(
-            tmp_path / name,
-            [write_warc(tmp_path / f"{name}.warc.gz", [[response(1, key=key)], [response(key)]])],
-            recipe,
-        )
-        for name, key in (("a", 10), ("b", 20))
-    ]
-    merged(made, tmp_path / "out")
-    (lost,) = [line for line in lines(tmp_path / "out", "verdicts") if line["reason"] == "duplicate"]
-    assert (lost["value"], lost["limit"], lost["file_path"]) == (1.0, 0.75, "b.warc.gz")
+    made = []
+    for name, keys in (("a", (10,)), ("b", (20, 21)), ("c", (30,))):
+        pages = [[response(1, key=key)] for key in keys] + [[response(keys[0] + 500)]]
+        made.append(make(tmp_path / name, [write_warc(tmp_path / f"{name}.warc.gz", pages)], recipe))
+    merged(made[:2], tmp_path / "two")
+    lost = [line for line in lines(tmp_path / "two", "verdicts") if line["reason"] == "duplicate"]
+    stated = [(line["value"], line["limit"], line["file_path"]) for line in lost]
+    assert stated == [(1.0, 0.75, "b.warc.gz")] * 2
+    merged([made[2], Published(tmp_path / "two", ())], tmp_path / "out")
+    out = Published(tmp_path / "out", ())
+    named = {one.duplicate_of for one in out.verdicts()} - {None}
+    assert len(named - {row.id for row in out.rows()}) == 2
     warcs = [str(path) for one in made for path in one.warcs]
-    assert verify(tmp_path / "out", default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
+    assert verify(out.folder, default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
+    kept = next(row.id for row in out.rows() if row.id in named)
+    verdicts = [replace(one, duplicate_of="<nobody>") if one.duplicate_of == kept else one for one in out.verdicts()]
+    lie = tampered(out, tmp_path / "lie", out.rows(), verdicts)
+    write_manifest(lie.folder, lie.manifest.model_copy(update={"merged": out.manifest.merged}))
+    with pytest.raises(VerifyError, match="no row has that id"):
+        verify(lie.folder, default_cache(), NOWHERE, sample=100, seed=1, sources=warcs)
 
 
 @pytest.mark.usefixtures("apart")

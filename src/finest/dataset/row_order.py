@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow._compute import call_function
 
 from finest.dataset.merkle import SeriesTrees, series_of
 from finest.errors import VerifyError
@@ -46,7 +46,7 @@ class RowOrder:
         if path != self._path:
             self._begin(path)
         self._trees.add(series_of(path), hashes)
-        if self._by_language and not pc.all(pc.equal(batch["language"], self._folder)).as_py():
+        if self._by_language and not self._is_language(batch["language"]):
             raise VerifyError(f"{path}: it has a row in another language than {self._folder}")
         offsets = batch["warc_offset"].to_pylist()
         for source, start, end in _runs(batch["file_path"]):
@@ -57,6 +57,10 @@ class RowOrder:
     def roots(self) -> dict[str, str]:
         """Return the root of each series, in their order."""
         return self._trees.roots()
+
+    def _is_language(self, languages: pa.Array) -> bool:
+        equal = call_function("equal", [languages, pa.scalar(self._folder)])
+        return bool(call_function("all", [equal]).as_py())
 
     def _begin(self, path: str) -> None:
         folder = path.split("/")[1]
@@ -101,7 +105,7 @@ def check_roots(found: dict[str, str], manifest: Manifest) -> None:
 
 def _runs(names: pa.Array) -> Iterator[tuple[str, int, int]]:
     """Yield each run of equal names with its start and end."""
-    runs = pc.run_end_encode(names)
+    runs = call_function("run_end_encode", [names])
     start = 0
     for name, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
         yield name, start, end

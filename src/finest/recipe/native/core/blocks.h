@@ -119,8 +119,9 @@ bool fn_add_chars(FnReader *, const char *p, const char *end); /* without charac
 unsigned fn_char_kind(const FnBlocks *, uint32_t code);
 FnBlock *fn_push_block(FnFound *, const FnBlock *);
 /* utf8.c */
-typedef struct { const char *p; size_t n; char *own; } FnPageText; /* `own`: to be freed, or NULL */
+typedef struct { const char *p; size_t n; char *own; size_t room; } FnPageText; /* `own`: its memory, or NULL */
 bool fn_page_of(PyObject *text, FnPageText *); /* false with an exception, and then nothing to be freed */
+void fn_free_page(FnPageText *);
 /* blocks.c */
 bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *, FnKeeper *); /* false with an exception */
 void fn_hide(FnReader *, FnStr name);

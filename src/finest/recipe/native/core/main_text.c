@@ -254,7 +254,7 @@ PyObject *fn_blocks_extract(PyObject *self, PyObject *args)
     if (tables->trees != NULL) PyErr_SetString(PyExc_ValueError, "the tables are of engine blocks-2");
     else if (fn_read_blocks(tables, page.p, page.n, &found, NULL) && write_main(tables, &found, &out))
         text = PyUnicode_DecodeUTF8(out.n ? out.p : "", (Py_ssize_t)out.n, "strict");
-    free(page.own);
+    fn_free_page(&page);
     free(found.blocks);
     free(found.text.p);
     free(out.p);

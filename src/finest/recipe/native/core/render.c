@@ -306,6 +306,6 @@ PyObject *fn_structure_extract(PyObject *self, PyObject *args)
     free(page->math.scratch.p);
     free(page->math.annotation.p);
     free(page);
-    free(given.own);
+    fn_free_page(&given);
     return texts;
 }

@@ -33,13 +33,20 @@ static bool holds_dense(FnStr value, const char *text)
     return false;
 }
 
-static bool holds(FnStr value, const char *text)
+/* Whether `value`, ignoring case, holds one of the parts of the address of an image of a formula. */
+static bool is_tex_source(FnStr value)
 {
-    size_t n = strlen(text);
-    for (size_t at = 0; at + n <= value.n; at++) {
-        size_t i = 0;
-        while (i < n && fn_lower_of(value.p[at + i]) == text[i]) i++;
-        if (i == n) return true;
+    static const char *const SOURCES[] = {FN_TEX_SOURCES};
+    enum { COUNT = sizeof(SOURCES) / sizeof(*SOURCES) };
+    bool begins[256] = {false};
+    for (unsigned i = 0; i < COUNT; i++) begins[(unsigned char)*SOURCES[i]] = true;
+    for (size_t at = 0; at < value.n; at++) {
+        if (!begins[(unsigned char)fn_lower_of(value.p[at])]) continue;
+        for (unsigned i = 0; i < COUNT; i++) {
+            size_t n = 0;
+            while (SOURCES[i][n] != 0 && at + n < value.n && fn_lower_of(value.p[at + n]) == SOURCES[i][n]) n++;
+            if (SOURCES[i][n] == 0) return true;
+        }
     }
     return false;
 }
@@ -118,10 +125,7 @@ void fn_keep_spend(FnReader *reader, uint64_t steps)
 static bool add_image(FnReader *reader, const FnAttributes *attributes)
 {
     FnStr source = fn_value(attributes, FN_V_SRC), tex = fn_value(attributes, FN_V_ALT);
-    static const char *const SOURCES[] = {FN_TEX_SOURCES};
-    bool is_tex = class_bits(reader, attributes) & FN_CLASS_TEX;
-    for (unsigned i = 0; !is_tex && i < sizeof(SOURCES) / sizeof(*SOURCES); i++) is_tex = holds(source, SOURCES[i]);
-    if (!is_tex) return true;
+    if (!(class_bits(reader, attributes) & FN_CLASS_TEX) && !is_tex_source(source)) return true;
     if (tex.n == 0) {
         const char *mark = source.n > 0 ? memchr(source.p, '?', source.n) : NULL;
         tex = mark != NULL ? (FnStr){mark + 1, (size_t)(source.p + source.n - mark - 1)} : FN_EMPTY;

@@ -101,8 +101,15 @@ static Run run_of(const FnBlocks *tables, const char *p, const char *end)
 {
     Run run = {p, 0, 0, 0};
     while (p < end) {
-        unsigned kind;
         const char *at = p;
+        while (p < end && (unsigned char)*p < 128 && tables->kinds[(unsigned char)*p] == FN_CHAR_PLAIN) p++;
+        if (p > at) {
+            run.chars += (uint32_t)(p - at);
+            run.last = FN_CHAR_PLAIN;
+            run.end = at = p;
+            if (p == end) break;
+        }
+        unsigned kind;
         if ((unsigned char)*p < 128) kind = tables->kinds[(unsigned char)*p++];
         else kind = fn_char_kind(tables, fn_decode(&p, end));
         if (kind & FN_CHAR_NOTHING) break;

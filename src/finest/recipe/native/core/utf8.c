@@ -95,6 +95,29 @@ ENCODE(encode_1, Py_UCS1, narrow_1)
 ENCODE(encode_2, Py_UCS2, narrow_2)
 ENCODE(encode_4, Py_UCS4, narrow_4)
 
+enum { MOST_SPARE = 1 << 22 };
+static FnPageText spare; /* memory kept for the next page, which the kernel need not clear; the GIL guards it */
+
+static char *take_memory(FnPageText *page, size_t room)
+{
+    if (spare.room >= room) {
+        page->own = spare.own;
+        page->room = spare.room;
+        spare = (FnPageText){0};
+    } else {
+        page->own = malloc(room);
+        page->room = room;
+    }
+    return page->own;
+}
+
+void fn_free_page(FnPageText *page)
+{
+    bool keeps = page->room > spare.room && page->room <= MOST_SPARE;
+    free(keeps ? spare.own : page->own);
+    if (keeps) spare = *page;
+}
+
 bool fn_page_of(PyObject *text, FnPageText *page)
 {
     *page = (FnPageText){0};
@@ -102,17 +125,16 @@ bool fn_page_of(PyObject *text, FnPageText *page)
     size_t n = (size_t)PyUnicode_GET_LENGTH(text);
     const void *data = PyUnicode_DATA(text);
     if (PyUnicode_IS_ASCII(text)) {
-        *page = (FnPageText){data, n, NULL};
+        *page = (FnPageText){data, n, NULL, 0};
         return true;
     }
     unsigned kind = PyUnicode_KIND(text); /* bytes of a character in memory; it takes at most one more in UTF-8 */
-    page->own = malloc(n * (kind < 4 ? kind + 1 : 4) + 1);
-    if (page->own == NULL) return PyErr_NoMemory() != NULL;
+    if (take_memory(page, n * (kind < 4 ? kind + 1 : 4) + 1) == NULL) return PyErr_NoMemory() != NULL;
     char *end = kind == PyUnicode_1BYTE_KIND   ? encode_1(page->own, data, (const Py_UCS1 *)data + n)
                 : kind == PyUnicode_2BYTE_KIND ? encode_2(page->own, data, (const Py_UCS2 *)data + n)
                                                : encode_4(page->own, data, (const Py_UCS4 *)data + n);
     if (end == NULL) {
-        free(page->own);
+        fn_free_page(page);
         PyUnicode_AsUTF8AndSize(text, NULL); /* raises */
         return false;
     }
@@ -128,6 +150,6 @@ PyObject *fn_utf8(PyObject *self, PyObject *text)
     (void)self;
     if (!fn_page_of(text, &page)) return NULL;
     PyObject *data = PyBytes_FromStringAndSize(page.p, (Py_ssize_t)page.n);
-    free(page.own);
+    fn_free_page(&page);
     return data;
 }
