@@ -31,6 +31,9 @@ settings.load_profile("tests")
 # Workers of the tests share the processors: a library that takes all of them for itself makes every other one wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.chain.on_devnet", "tests.cluster.real_slurm", "tests.cluster.two_nodes"]
+# DataTrove's steps ask for packages by name, and read the metadata of all that are installed for each: 0.2 s.
+_installed = functools.cache(lambda: frozenset((one.name or "").lower() for one in metadata.distributions()))
+_import_utils._is_distribution_available = lambda name: name in _installed()
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SLOW = {"chain", "devnet", "e2e", "neural"}
 """Folders of tests that start servers, run whole commands or need PyTorch."""
@@ -46,13 +49,6 @@ _LONGEST = (
 def _no_setting_of_the_tests() -> None:
     """Keep the suite's own switch from commands, which refuse a setting that they do not know."""
     os.environ.pop("FINEST_NIGHTLY", None)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _installed_packages_are_listed_once() -> None:
-    """DataTrove's steps ask for packages by name, and read the metadata of all that are installed for each: 0.2 s."""
-    names = functools.cache(lambda: frozenset((one.name or "").lower() for one in metadata.distributions()))
-    _import_utils._is_distribution_available = lambda name: name in names()
 
 
 @pytest.fixture(scope="session")
