@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from bench.extraction import pages
+import pytest
+from bench.extraction import compare_engines, pages
 
+from finest.recipe.engines import ENGINES
+from tests.recipe.extract_pages import LONG
 from tests.warc.layouts import gzip_each, gzip_one
 from tests.warc.made_warc import http, page, record
 
@@ -26,3 +29,11 @@ def test_broken_records_are_counted_and_passed_over(tmp_path: Path) -> None:
     assert (lost["gzip_corrupt"], lost["record_truncated"]) == (1, 1)
     assert lost["payload_empty"] >= 1
     assert len(found) + lost.total() == 6
+
+
+def test_engines_take_turns_on_each_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each engine has its cost."""
+    compare_engines([f"<p>{LONG}", "<p>one"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*ENGINES, "2"]
+    assert all(line.endswith("ms/page") for line in lines[:-1])

@@ -14,11 +14,13 @@ from finest.dataset.open import open_dataset
 from finest.dataset.rows import VerdictRow
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
+from finest.pipeline.verify import verify
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.context import AuditContext, Warcs
 from finest.validator.evidence import total_of
+from finest.validator.loop.verdict_process import Job, budget_of
 from finest.validator.models import Evidence, Subject
 from finest.validator.quality.tier import N_GRAMS
 from finest.validator.verdict_quality import measure_quality
@@ -92,6 +94,38 @@ def test_an_honest_merge_passes_and_is_paid_by_its_tokens(leased: Leased, honest
         paid = measure_quality(evidence, dataset, [], leased.context(honest), N_GRAMS, 1_000)
     assert paid.measured and paid.measured.verified_tokens == honest.manifest.token_count
     assert total_of(paid) > 0.8
+
+
+def test_merges_are_merged_again_up_to_a_crawl(leased: Leased, honest: Published, tmp_path: Path) -> None:
+    """Each round is judged by its inputs alone; the rows and their root are those of one merge of all datasets."""
+    others = (part(tmp_path, 3), part(tmp_path, 8))
+    again = Leased(others).merged(tmp_path / "others")
+    top = Leased((honest, again))
+    crawl = top.merged(tmp_path / "crawl")
+    evidence = top.audited(crawl)
+    assert evidence.verdict == "pass", evidence.why
+    at_once = Leased((*leased.parts, *others)).merged(tmp_path / "at-once")
+    assert [row.id for row in crawl.rows()] == [row.id for row in at_once.rows()]
+    assert crawl.manifest.root == at_once.manifest.root and crawl.manifest.reasons == at_once.manifest.reasons
+    warcs = [str(path) for one in (*leased.parts, *others) for path in one.warcs]
+    found = verify(crawl.folder, default_cache(), NOWHERE, sample=100, seed=1, sources=warcs)
+    assert found.is_verified and not found.no_evidence and found.judged[DUPLICATE] == 14
+
+
+def test_a_verdict_on_a_merge_has_a_budget_by_its_rows(leased: Leased, honest: Published, tmp_path: Path) -> None:
+    """Else reading a whole crawl would be taken for an attack, and fail an honest miner."""
+    job = Job(
+        subject=leased.subject(honest), plan=PLAN, place=str(honest.folder), warcs=(), heldout=(), tier=1, device=None,
+        tokens=1_000, index=tmp_path / "index.db", cache=default_cache(), cc_https="", cc_bucket="",
+    )  # fmt: skip
+    inputs = [one.model_copy(update={"rows": 100_000_000}) for one in leased.lease.inputs]
+    task = job.subject.task.model_copy(update={"merge": MergeLease.of(inputs)})
+    whole = job.model_copy(update={"subject": job.subject.model_copy(update={"task": task})})
+    assert whole.merged_rows == 200_000_000
+    small, large = budget_of(job), budget_of(whole)
+    assert (
+        large.cpu_s - small.cpu_s > 200_000_000 * 50e-6 and large.memory_bytes - small.memory_bytes > 200_000_000 * 26
+    )
 
 
 def test_a_row_of_nobody_fails(leased: Leased, honest: Published, tmp_path: Path) -> None:

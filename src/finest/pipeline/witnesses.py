@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_WITNESSES = 16
 """Rows with the id of a witness that are read; only careless writers give one id to many records."""
+MAX_LINKS = 8
+"""Rounds of merges after which a row may be dropped; three make a crawl of single tasks."""
 
 
 class Text(NamedTuple):
@@ -53,14 +55,41 @@ def jaccard(one: Text, other: Text, recipe: Recipe, cache: Path) -> float:
 def with_witnesses(dataset: Dataset, pages: Sequence[Drawn]) -> list[Drawn]:
     """Return the pages with the rows that the verdicts of duplicates name, if the recipe compares texts.
 
-    Raises VerifyError if one names no row that the recipe compares with the page. A selection may have left it out.
+    Raises VerifyError if one names no row that the recipe compares with the page. A selection may have left it out, and
+    a merge may have dropped it in favour of a row of another dataset; then the page has no witness here.
     """
     rules = parse_recipe(dataset.manifest.recipe).dedup
     if not rules.min_jaccard:
         return list(pages)
     rows = _rows_with_ids(dataset, {page.kept_id for page in pages if page.kept_id})
-    left_out = bool(dataset.manifest.rules)
-    return [_with(page, rows.get(page.kept_id or "", []), rules, may_be_left_out=left_out) for page in pages]
+    gone = {page.kept_id for page in pages if page.kept_id and page.kept_id not in rows}
+    left_out = gone if dataset.manifest.rules else _dropped_by_merge(dataset, gone)
+    return [
+        _with(page, rows.get(page.kept_id or "", []), rules, may_be_left_out=page.kept_id in left_out) for page in pages
+    ]
+
+
+def _dropped_by_merge(dataset: Dataset, ids: set[str]) -> set[str]:
+    """Return those of the ids whose own verdicts lead, over other duplicates, to a row; none unless it is a merge."""
+    found: set[str] = set()
+    now = {id: id for id in ids} if dataset.manifest.merged else {}
+    for _ in range(MAX_LINKS):
+        kept_instead = _kept_instead(dataset, set(now.values())) if now else {}
+        now = {id: kept_instead[last] for id, last in now.items() if last in kept_instead}
+        there = _rows_with_ids(dataset, set(now.values()))
+        found |= {id for id, last in now.items() if last in there}
+        now = {id: last for id, last in now.items() if last not in there}
+    return found
+
+
+def _kept_instead(dataset: Dataset, ids: set[str]) -> dict[str, str]:
+    """Return the id that the verdict of each of these pages names, if it is a duplicate; reads file by file."""
+    wanted, found = pa.array(sorted(ids), pa.string()), dict[str, str]()
+    for file in dataset.manifest.verdicts:
+        table = dataset.verdict_columns("id", "reason", "duplicate_of", files=[file])
+        table = table.filter(pc.and_(pc.equal(table["reason"], DUPLICATE), pc.is_in(table["id"], value_set=wanted)))
+        found |= {row["id"]: row["duplicate_of"] or "" for row in table.to_pylist()}
+    return found
 
 
 def _rows_with_ids(dataset: Dataset, ids: set[str]) -> dict[str, list[dict[str, Any]]]:

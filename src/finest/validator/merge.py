@@ -6,9 +6,9 @@
     compared    of drawn rows that were dropped, nearly all have nearly the text of the row that is kept instead
     duplicates  few of the rows that were read are duplicates of each other
 
-These checks compare all rows by their hashes, which the roots commit to; no WARC is read. Of the rows that were
-dropped, some are drawn, and their texts are compared with the kept ones as the recipe compares them. A merge is exact,
-so there is little tolerance.
+These checks compare all rows by their hashes, which the roots commit to, series by series; no WARC is read. Of the
+rows that were dropped, some are drawn, and their texts are compared with the kept ones as the recipe compares them. A
+merge is exact, so there is little tolerance.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from finest.dataset.open import open_dataset
 from finest.dataset.sources import sum_counts
@@ -30,11 +28,14 @@ from finest.pipeline.dedup.signatures import with_language
 from finest.pipeline.witnesses import Text, jaccard
 from finest.recipe.judge import toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.validator.merge_rows import ComparedRows, Place, compare, taken
 from finest.validator.models import MAX_WORDS, SHOWN_CHARS, Check, PageFinding, RowFinding, WindowFinding
 from finest.validator.seed import Draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from finest.dataset.merge_inputs import MergeLease
     from finest.dataset.open import Dataset
@@ -53,15 +54,15 @@ MAX_DUPLICATE_SHARE = 0.01
 MAX_FALSE_SHARE = 0.02
 """The share of drawn dropped rows that may be no duplicates: a chain to the kept row may be longer than MAX_LINKS."""
 
-_Place = tuple[str, int, str]
-
 
 class _Dropped(NamedTuple):
     """A row of an input that is no row of the merged dataset."""
 
+    rank: int
+    """Its number among all of them."""
     input: int
     number: int
-    place: _Place
+    place: Place
     dump: str
     tokens: int
 
@@ -102,12 +103,8 @@ class MergedRows:
         yield self._check_dropped()
 
     def _check_rows(self) -> Check:
-        if difference := self._difference():
-            return _fail("rows", difference)
-        every = pa.chunked_array([chunk for one in self._hashes for chunk in one.chunks], pa.string())
-        known = pc.is_in(self._own["row_hash"], value_set=every)
-        if (foreign := pc.index(known, value=False).as_py()) >= 0:
-            return _fail("rows", f"row {foreign} ({self._own['id'][foreign]}) is no row of the leased datasets")
+        if why := self._difference() or self._rows.foreign:
+            return _fail("rows", why)
         return Check(name="rows", outcome="pass")
 
     def _difference(self) -> str | None:
@@ -128,81 +125,79 @@ class MergedRows:
         return None if strange is None else f"{strange} is no source of the datasets to merge"
 
     def _check_dropped(self) -> Check:
-        ids = pc.is_in(pa.array(list(self._winners.values()), pa.string()), value_set=self._own["id"])
-        gone = next((place for place, there in zip(self._winners, ids.to_pylist(), strict=True) if not there), None)
-        lost = next((row.place for row in self._dropped if row.place not in self._winners), gone)
-        if lost is None:
+        gone = self._rows.without_winner()
+        count = self._rows.unexplained_count + len(gone)
+        if not count:
             return Check(name="dropped", outcome="pass")
-        count = sum(row.place not in self._winners for row in self._dropped) + ids.to_pylist().count(False)
-        return _fail("dropped", f"{count} rows are missing and are no duplicates of a row; {lost[2]} of {lost[0]}")
+        source, _, id = self._rows.unexplained or self._dropped(int(gone[0])).place
+        return _fail("dropped", f"{count} rows are missing and are no duplicates of a row; {id} of {source}")
 
     def rows(self, seed: str, count: int) -> list[RowFinding]:
         """Return findings of drawn rows, which the check of all rows has found in the inputs."""
-        own = self._own
+        numbers = sorted(Draw(seed, "rows").sample(self._dataset.manifest.rows, count))
+        found = taken(self._dataset, numbers, "row_hash", "id", "file_path", "warc_offset")
         return [
             RowFinding(
-                number=number, id=own["id"][number].as_py()[:SHOWN_CHARS],
-                source=own["file_path"][number].as_py()[:SHOWN_CHARS], offset=own["warc_offset"][number].as_py(),
-                expected=own["row_hash"][number].as_py(), found=own["row_hash"][number].as_py(), outcome="same",
+                number=number, id=row["id"][:SHOWN_CHARS], source=row["file_path"][:SHOWN_CHARS],
+                offset=row["warc_offset"], expected=row["row_hash"], found=row["row_hash"], outcome="same",
             )
-            for number in Draw(seed, "rows").sample(len(own), count)
+            for number, row in zip(numbers, found, strict=True)
         ]  # fmt: skip
 
     def windows(self, seed: str, count: int) -> list[WindowFinding]:
         """Draw rows that are there, and as many that are not, from all inputs; compare these with the kept ones."""
-        sizes = np.array([len(one) for one in self._hashes])
-        ends = np.cumsum(sizes)
-        dropped = {(row.input, row.number) for row in self._dropped}
-        there: dict[int, list[int]] = defaultdict(list)
-        for place in Draw(seed, "windows").sample(int(sizes.sum()), count):
-            at = int(np.searchsorted(ends, place, side="right"))
-            number = place - int(ends[at] - sizes[at])
-            if (at, number) not in dropped:
-                there[at].append(number)
-        found = defaultdict(list, {at: self._held(at, numbers) for at, numbers in there.items()})
-        for index in Draw(seed, "dropped").sample(len(self._dropped), count):
+        ends = np.cumsum([one.manifest.rows for one in self._inputs])
+        firsts = np.concatenate(([0], ends[:-1]))
+        dropped = firsts[self._rows.inputs] + self._rows.numbers
+        drawn = np.array(sorted(Draw(seed, "windows").sample(int(ends[-1]), count)), np.int64)
+        drawn = drawn[~np.isin(drawn, dropped)]
+        of = np.searchsorted(ends, drawn, side="right")
+        found = defaultdict(list, {at: self._held(at, drawn[of == at] - firsts[at]) for at in np.unique(of).tolist()})
+        for index in Draw(seed, "dropped").sample(len(dropped), count):
             self._context.budget.check()
-            row = self._dropped[index]
+            row = self._dropped(index)
             found[row.input].append(self._compared(row))
         return [
             WindowFinding(source=self._lease.inputs[at].place, offset=0, pages=len(pages), kept=tuple(pages))
             for at, pages in sorted(found.items())
         ]
 
-    def _held(self, at: int, numbers: Sequence[int]) -> list[PageFinding]:
-        columns = self._inputs[at].row_columns("id", "file_path", "warc_offset", "token_count")
+    def _held(self, at: int, numbers: NDArray[np.int64]) -> list[PageFinding]:
         return [
             PageFinding(
                 id=row["id"][:SHOWN_CHARS], source=row["file_path"][:SHOWN_CHARS], offset=row["warc_offset"],
                 tokens=max(0, row["token_count"]), outcome="held",
             )
-            for row in columns.take(pa.array(numbers)).to_pylist()
+            for row in taken(self._inputs[at], numbers.tolist(), "id", "file_path", "warc_offset", "token_count")
         ]  # fmt: skip
 
     def _compared(self, row: _Dropped) -> PageFinding:
         source, offset, id = row.place
-        winner = self._winners[row.place]
-        holds = self._is_duplicate(row, winner)
+        kept = self._candidates(row)
+        holds = self._is_duplicate(row, kept)
         return PageFinding(
             id=id[:SHOWN_CHARS], source=source[:SHOWN_CHARS], offset=offset, tokens=row.tokens,
-            outcome="duplicate" if holds else "missed", witness=winner[:SHOWN_CHARS],
+            outcome="duplicate" if holds else "missed", witness=kept[0]["id"][:SHOWN_CHARS],
             detail="" if holds else "its text is not nearly that of the row that is kept instead",
         )  # fmt: skip
 
-    def _is_duplicate(self, row: _Dropped, winner: str) -> bool:
-        recipe, by_dump = self._recipe, self._recipe.dedup.scope == "dump"
+    def _candidates(self, row: _Dropped) -> list[dict[str, Any]]:
+        """Return the rows with the id that is kept instead of a dropped row."""
+        at = np.flatnonzero(self._rows.ids == self._rows.winners[row.rank])[:MAX_CANDIDATES].tolist()
+        found: list[dict[str, Any]] = self._dataset.read_rows(at).select(["id", "text", "language", "dump"]).to_pylist()
+        return found
+
+    def _is_duplicate(self, row: _Dropped, candidates: Sequence[dict[str, Any]]) -> bool:
+        recipe = self._recipe
         own = self._text(row)
-        at = np.flatnonzero(pc.equal(self._own["id"], winner).to_numpy(zero_copy_only=False))[:MAX_CANDIDATES].tolist()
         kept = [
-            Text(one["text"], one["language"])
-            for one in self._dataset.read_rows(at).select(["text", "language", "dump"]).to_pylist()
-            if not by_dump or one["dump"] == row.dump
+            Text(one["text"], one["language"]) for one in candidates if not self._by_dump or one["dump"] == row.dump
         ]
         if least := recipe.dedup.min_jaccard:
             return any(jaccard(own, text, recipe, self._context.cache) >= least for text in kept)
-        return self._are_linked(own, kept, row, winner)
+        return self._are_linked(own, kept, row)
 
-    def _are_linked(self, own: Text, kept: Sequence[Text], row: _Dropped, winner: str) -> bool:
+    def _are_linked(self, own: Text, kept: Sequence[Text], row: _Dropped) -> bool:
         """Whether signatures lead from a text to a kept one, over other texts that are dropped for the same row."""
         wanted = [self._signature(text) for text in kept]
         reached, others = [self._signature(own)], None
@@ -211,7 +206,8 @@ class MergedRows:
             if any(_agree(here, one) for one in wanted):
                 return True
             if others is None:
-                near = [one for one in self._by_winner[winner] if one != row][:MAX_LINKS]
+                same = np.flatnonzero(self._rows.winners == self._rows.winners[row.rank]).tolist()
+                near = [self._dropped(index) for index in same if index != row.rank][:MAX_LINKS]
                 others = [self._signature(self._text(one)) for one in near if one.dump == row.dump or not self._by_dump]
             reached += [one for one in others if _agree(here, one)]
             others = [one for one in others if not _agree(here, one)]
@@ -231,46 +227,16 @@ class MergedRows:
         return Text(found["text"], found["language"])
 
     @cached_property
-    def _own(self) -> pa.Table:
-        return self._dataset.row_columns("row_hash", "id", "file_path", "warc_offset")
+    def _rows(self) -> ComparedRows:
+        return compare(self._dataset, self._inputs, self._context.budget.check)
 
-    @cached_property
-    def _hashes(self) -> list[pa.ChunkedArray]:
-        return [one.row_columns("row_hash")["row_hash"] for one in self._inputs]
-
-    @cached_property
-    def _dropped(self) -> list[_Dropped]:
-        """The rows of the inputs that are no rows here, in their order."""
-        found: list[_Dropped] = []
-        for at, (dataset, hashes) in enumerate(zip(self._inputs, self._hashes, strict=True)):
-            gone = np.flatnonzero(~pc.is_in(hashes, value_set=self._own["row_hash"]).to_numpy(zero_copy_only=False))
-            columns = dataset.row_columns("file_path", "warc_offset", "id", "dump", "token_count").take(pa.array(gone))
-            for number, row in zip(gone.tolist(), columns.to_pylist(), strict=True):
-                place = (row["file_path"], row["warc_offset"], row["id"])
-                found.append(_Dropped(at, number, place, row["dump"], max(0, row["token_count"])))
-        return found
-
-    @cached_property
-    def _winners(self) -> dict[_Place, str]:
-        """The id of the row that is kept instead of each dropped row, by the merged dataset's verdicts."""
-        wanted = {row.place for row in self._dropped}
-        ids = pa.array(sorted({id for _, _, id in wanted}), pa.string())
-        found: dict[_Place, str] = {}
-        for file in self._dataset.manifest.verdicts:
-            table = self._dataset.verdict_columns("file_path", "offset", "id", "reason", "duplicate_of", files=[file])
-            table = table.filter(pc.and_(pc.equal(table["reason"], DUPLICATE), pc.is_in(table["id"], value_set=ids)))
-            for row in table.to_pylist():
-                place = (row["file_path"], row["offset"], row["id"])
-                if place in wanted:
-                    found[place] = row["duplicate_of"] or ""
-        return found
-
-    @cached_property
-    def _by_winner(self) -> dict[str, list[_Dropped]]:
-        found: dict[str, list[_Dropped]] = defaultdict(list)
-        for row in self._dropped:
-            found[self._winners[row.place]].append(row)
-        return found
+    def _dropped(self, index: int) -> _Dropped:
+        """Return a dropped row."""
+        at, number = int(self._rows.inputs[index]), int(self._rows.numbers[index])
+        names = ("file_path", "warc_offset", "id", "dump", "token_count")
+        (row,) = taken(self._inputs[at], [number], *names)
+        place = (row["file_path"], row["warc_offset"], row["id"])
+        return _Dropped(index, at, number, place, row["dump"], max(0, row["token_count"]))
 
 
 def check_inputs(dataset: Dataset, lease: MergeLease) -> Check:

@@ -172,6 +172,19 @@ def test_sure_of_no_forbidden_character(html: str) -> None:
             assert not _holds_forbidden(value.decode(), value)
 
 
+WIDTHS = ("a", "\x7f", "\x80", "\xff", "\u0100", "\u7fff", "\u8000", "\ud7ff", "\uffff", "\U00010000", "\U0010ffff")
+"""Characters around each change of width, in memory and in UTF-8."""
+
+
+@given(st.lists(st.one_of(st.just("plain ASCII"), st.sampled_from(WIDTHS)), max_size=12).map("".join))
+def test_utf8_is_what_python_encodes(html: str) -> None:
+    """Sixteen characters at a time or one, whatever their width; half of a surrogate pair is an error."""
+    core = native.core()
+    assert core.utf8(html) == html.encode()
+    with pytest.raises(UnicodeEncodeError):
+        core.utf8(f"{html}\ud800{html}")
+
+
 def test_finished_text() -> None:
     """Entities and composition are left to Python."""
     for value in ("a", "&amp;", "e\u0301", "&eacute"):

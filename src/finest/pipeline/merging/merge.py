@@ -29,7 +29,7 @@ from finest.errors import UsageError
 from finest.pipeline.assembly.pages import dedup_first
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
-from finest.pipeline.merging.parts import PartTexts, check_mergeable, ids_of, plan_parts, rows_of_part
+from finest.pipeline.merging.parts import Ids, PartTexts, check_mergeable, plan_parts, rows_of_part
 from finest.pipeline.merging.write import Lost, Note, write_series
 from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import DUPLICATE, KEPT
@@ -40,8 +40,6 @@ from finest.warc.source import dump_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from finest.dataset.sources import Source, SourceFile
     from finest.pipeline.dedup.signatures import Signatures
@@ -104,10 +102,7 @@ def _write_parts(
 ) -> list[Note]:  # fmt: skip
     scratch = folder / UNFINISHED
     tasks = Tasks(options.workers, scratch / "logs", progress)
-    total = sum(part.length for part in parts)
-    instead: NDArray[np.int64] = np.arange(total)
-    names: dict[int, str] = {}
-    jaccard: NDArray[np.float64] | None = None
+    lost = Lost(None, None, recipe.dedup.min_jaccard, None)
     if options.compare and recipe.dedup.enabled:
         tasks.run(
             "Computing signatures", range(len(parts)),
@@ -119,13 +114,11 @@ def _write_parts(
             memory_bytes=options.dedup_memory,
             texts=(PartTexts(parts), toolbox(recipe, options.cache)),
         )  # fmt: skip
-        instead, jaccard = np.asarray(found.kept, np.int64), found.jaccard
-        names = ids_of(parts, np.unique(instead[instead != np.arange(total)]).tolist())
-
+        instead = found.kept[found.kept != np.arange(len(found.kept), dtype=found.kept.dtype)]
+        lost = Lost(found.kept, found.jaccard, recipe.dedup.min_jaccard, Ids(parts, np.unique(instead)))
     series = _series(parts)
 
     def write(number: int) -> None:
-        lost = Lost(instead, jaccard, recipe.dedup.min_jaccard, names)
         write_whole(scratch / f"{number}.json", write_series(series[number], lost, folder).model_dump_json().encode())
 
     progress.say(f"Writing {len(series):,} series of files")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,8 @@ from finest.errors import UsageError, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
@@ -139,15 +142,20 @@ class PartTexts:
                 yield batch.select(["language", "text"])
 
 
-def ids_of(parts: Sequence[Part], numbers: list[int]) -> dict[int, str]:
-    """Return the record ids of rows by their numbers in the merge."""
-    found: dict[int, str] = {}
-    for part in parts:
-        here = [number for number in numbers if part.first <= number < part.first + part.length]
-        if here:
-            with open_anywhere(part.where) as dataset:
-                files = [file for file in part.files(dataset.manifest) if file.path.startswith("data/")]
-                ids = dataset.row_columns("id", files=files)["id"]
-            taken = pc.take(ids, pa.array([number - part.first for number in here])).to_pylist()
-            found |= dict(zip(here, taken, strict=True))
-    return found
+class Ids:
+    """The record ids of some rows of a merge."""
+
+    def __init__(self, parts: Sequence[Part], numbers: NDArray[Any]) -> None:
+        """`numbers` are those of the rows in the merge, ascending; their ids are read here."""
+        self._numbers, found = numbers, list[pa.Array]()
+        for part in parts:
+            low, high = np.searchsorted(numbers, [part.first, part.first + part.length])
+            if low < high:
+                with open_anywhere(part.where) as dataset:
+                    files = [file for file in part.files(dataset.manifest) if file.path.startswith("data/")]
+                    ids = dataset.row_columns("id", files=files)["id"]
+                found += pc.take(ids, pa.array(numbers[low:high].astype(np.int64) - part.first)).chunks
+        self._ids = pa.chunked_array(found, pa.string())
+
+    def __getitem__(self, number: int) -> str:
+        return str(self._ids[int(np.searchsorted(self._numbers, number))])

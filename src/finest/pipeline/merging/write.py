@@ -21,12 +21,13 @@ from finest.pipeline.merging.parts import KEY, rows_of_part
 from finest.recipe.reasons import DUPLICATE, KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from finest.dataset.open import Dataset
-    from finest.pipeline.merging.parts import Part
+    from finest.pipeline.dedup.signatures import Rows
+    from finest.pipeline.merging.parts import Ids, Part
 
 _Winners = dict[tuple[str, int, str], list[int | None]]
 """For each place, the numbers of its rows that are lost; None for a row that stays."""
@@ -48,13 +49,17 @@ class Note(BaseModel):
 class Lost(NamedTuple):
     """Which rows of the merge are lost, by their numbers."""
 
-    instead: NDArray[np.int64]
-    """The row that is kept instead of each row, or its own number."""
+    instead: Rows | None
+    """The row that is kept instead of each row, or its own number; None if no row is lost."""
     jaccard: NDArray[np.float64] | None
     """The similarity of each lost row with the kept one, if the recipe compares texts."""
     min_jaccard: float
-    names: Mapping[int, str]
+    names: Ids | None
     """The ids of the rows that are kept instead of others."""
+
+    def of(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the rows with these numbers are lost."""
+        return np.zeros(len(numbers), np.bool_) if self.instead is None else self.instead[numbers] != numbers
 
 
 def write_series(parts: Sequence[Part], lost: Lost, folder: Path) -> Note:
@@ -64,7 +69,7 @@ def write_series(parts: Sequence[Part], lost: Lost, folder: Path) -> Note:
     """
     part, *others = parts
     own = np.arange(part.first, part.first + part.length)
-    if not others and (lost.instead[own] == own).all():
+    if not others and not lost.of(own).any():
         with open_anywhere(part.where) as dataset:
             return _copy(dataset, part, folder)
     series = _Series(lost, folder)
@@ -142,7 +147,7 @@ class _Series:
         at = part.first
         for series, batch in rows_of_part(dataset, part):
             numbers = np.arange(at, at + batch.num_rows)
-            lost = self._lost.instead[numbers] != numbers
+            lost = self._lost.of(numbers)
             at += batch.num_rows
             self._note_places(winners, batch, numbers, lost)
             gone = batch.filter(pa.array(lost))
@@ -172,6 +177,7 @@ class _Series:
                 if not waiting:
                     raise VerifyError(f"{part.where}: more pages are kept than there are rows")
                 if (number := waiting.pop(0)) is not None:
+                    assert self._lost.instead is not None and self._lost.names is not None
                     changed["reason"][at] = DUPLICATE
                     changed["duplicate_of"][at] = self._lost.names[int(self._lost.instead[number])]
                     if self._lost.jaccard is not None:

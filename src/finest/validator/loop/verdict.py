@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WALL_S = 3600.0
 """Timeout of the child: a verdict takes a minute or two; after an hour it is waiting for something that never comes."""
+MERGED_ROW_WALL_S = 200e-6
+"""What it may take longer for each row of the datasets of a merge: 11 hours for 200 million rows."""
 POLL_S = 0.05
 LINE_CHARS = 300
 _LAST_LINES = 3
@@ -65,7 +67,7 @@ class SpotCheckResult:
 
 
 def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> VerdictResult:
-    """Run the verdict in a child process, which is killed when `stop` is set or after `wall_s`."""
+    """Run the verdict in a child process, which is killed when `stop` is set or after `wall_s`, for a merge later."""
     return _run(job, stop, say, wall_s, _read, lambda why, cpu_s: VerdictResult(None, why, cpu_s))
 
 
@@ -97,7 +99,7 @@ def _run(
             with contextlib.suppress(BrokenPipeError):  # the child has already ended; its exit status is reported
                 with process.stdin:
                     process.stdin.write(job.model_dump_json())
-            cpu_s, why = _ended(process, stop, wall_s)
+            cpu_s, why = _ended(process, stop, wall_s + MERGED_ROW_WALL_S * job.merged_rows)
         finally:
             _kill(process)
         reader.join(1.0)

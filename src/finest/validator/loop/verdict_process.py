@@ -25,7 +25,7 @@ from finest.errors import FinestError, SourceError
 from finest.process import end_with_parent, hide_memory, leave_pandas_out
 from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, graphics, network, ports, runtime
-from finest.validator.budget import Budget
+from finest.validator.budget import CPU_S, MEMORY_BYTES, Budget
 from finest.validator.models import Evidence, Plan, Subject
 from finest.validator.published.spot_check import Checked, Reported
 from finest.warc.source import CommonCrawl
@@ -44,6 +44,9 @@ _AWS = (("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "con
 _ADDRESSES = ("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 TIER_2_CPU_S, TIER_2_MEMORY_BYTES = 3600.0, 8 * 2**30
 """Budget of tier 2. PyTorch with a GPU's libraries holds 3 GB before any work; without a GPU it takes far longer."""
+
+MERGED_ROW_CPU_S, MERGED_ROW_BYTES = 100e-6, 30
+"""What a verdict on a merge may take more for each row of its datasets; `bench.merges` measures less than half."""
 
 
 class Job(BaseModel):
@@ -69,6 +72,11 @@ class Job(BaseModel):
     reported: Reported | None = None
     """Evidence of another validator to check instead; None to judge the subject."""
 
+    @property
+    def merged_rows(self) -> int:
+        """Rows of the datasets that the task is to merge; 0 for any other task."""
+        return self.subject.task.merge.rows if self.subject.task.merge else 0
+
 
 def spot_check(job: Job) -> Checked:
     """Return what the check of another validator's published evidence found."""
@@ -81,7 +89,7 @@ def spot_check(job: Job) -> Checked:
         warcs = Warcs.of(job.warcs, common_crawl)
     except SourceError as error:
         return Checked(unknown=str(error))
-    context = AuditContext(cache=job.cache, warcs=warcs, place=job.place, budget=_budget(job), say=_say)
+    context = AuditContext(cache=job.cache, warcs=warcs, place=job.place, budget=budget_of(job), say=_say)
     return check(job.reported, job.subject, job.plan, context)
 
 
@@ -97,7 +105,7 @@ def judge(job: Job) -> Evidence:
         stack.callback(index.close)
         warcs = Warcs.of(job.warcs, common_crawl)
         context = AuditContext(
-            cache=job.cache, warcs=warcs, place=job.place, index=index, budget=_budget(job), say=_say
+            cache=job.cache, warcs=warcs, place=job.place, index=index, budget=budget_of(job), say=_say
         )
         evidence = audit(job.subject, job.plan, context)
         return _measured(evidence, job, context, common_crawl) if evidence.verdict == "pass" else evidence
@@ -118,12 +126,14 @@ def _measured(evidence: Evidence, job: Job, context: AuditContext, common_crawl:
         return measure_quality(evidence, dataset, heldout, context, tier_of(job.tier, job.device), job.tokens)
 
 
-def _budget(job: Job) -> Budget:
-    return Budget() if job.tier == 1 else Budget(TIER_2_CPU_S, TIER_2_MEMORY_BYTES)
+def budget_of(job: Job) -> Budget:
+    """Return the budget of a verdict: by its tier, and for a merge by its rows."""
+    cpu_s, memory_bytes = (CPU_S, MEMORY_BYTES) if job.tier == 1 else (TIER_2_CPU_S, TIER_2_MEMORY_BYTES)
+    return Budget(cpu_s + MERGED_ROW_CPU_S * job.merged_rows, memory_bytes + MERGED_ROW_BYTES * job.merged_rows)
 
 
 def _limit(job: Job) -> None:
-    limits = {resource.RLIMIT_CPU: HARD * int(_budget(job).cpu_s), resource.RLIMIT_FSIZE: FILE_BYTES}
+    limits = {resource.RLIMIT_CPU: HARD * int(budget_of(job).cpu_s), resource.RLIMIT_FSIZE: FILE_BYTES}
     limits |= {resource.RLIMIT_CORE: 0} | ({resource.RLIMIT_AS: ADDRESS_BYTES} if job.tier == 1 else {})
     for kind, most in limits.items():
         _, hard = resource.getrlimit(kind)
