@@ -54,7 +54,7 @@ def test_the_forecast_stands_beside_the_fact(sample: Path, cache: Path, tmp_path
     found = look([str(sample)], FINEST, cache, where, shard=None, cores=1, dedup_memory=GB, say=lambda _: None)
     options = RunOptions((str(sample),), tmp_path / "out", FINEST, cache, where)
     refine(options, Progress(quiet=True))
-    assert status(tmp_path / "out").forecast_cpu_s == pytest.approx(found.stages[0].cpu_s)
+    assert status(tmp_path / "out").forecast_cpu_s == pytest.approx(found.stages[1].cpu_s)
     other = tmp_path / "other.warc.gz"
     other.write_bytes(sample.read_bytes())
     refine(replace(options, specs=(str(other),), out=tmp_path / "second"), Progress(quiet=True))
@@ -64,7 +64,7 @@ def test_the_forecast_stands_beside_the_fact(sample: Path, cache: Path, tmp_path
 def test_costs_grow_with_the_bytes_and_time_falls_with_the_cores() -> None:
     """Twice the bytes are twice the CPU time, whatever the cores; the price is that of the core-hours."""
     one, two, wide = made(100, 100 * GB), made(200, 200 * GB), made(100, 100 * GB, cores=1000)
-    assert two.stages[0].cpu_s - 500 == pytest.approx(2 * (one.stages[0].cpu_s - 500))
+    assert two.stages[1].cpu_s - 500 == pytest.approx(2 * (one.stages[1].cpu_s - 500))
     assert wide.seconds < one.seconds
     assert one.price(0.04) == pytest.approx(one.cpu_s / 3600 * 0.04)
     assert json.loads(json.dumps(one.to_dict()))["cpu_s"] == one.cpu_s
@@ -99,7 +99,7 @@ def test_the_command(sample: Path) -> None:
         cli, ["plan", str(sample), "--recipe", "finest", "--cores", "4", "--price-per-core-hour", "3600"]
     )
     assert said.exit_code == 0, said.output
-    for word in ("judging", "deduplication", "assembly", "publish", "price:", "with 4 cores"):
+    for word in ("starting", "judging", "deduplication", "assembly", "publish", "price:", "with 4 cores"):
         assert word in said.output
     told = CliRunner().invoke(cli, ["plan", str(sample), "--recipe", "finest", "--json"])
     assert json.loads(told.stdout)["sources"] == 1
