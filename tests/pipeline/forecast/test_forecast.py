@@ -35,7 +35,9 @@ def sample() -> Path:
 
 def made(sources: int = 90_000, source_bytes: int = 90_000 * GB, *, cores: int = 500) -> Forecast:
     """A forecast of a whole crawl."""
-    return forecast(sources, source_bytes, FINEST, Calibration(0.003, 30_000, 0.07), cores=cores, dedup_memory=2 * GB)
+    return forecast(
+        sources, source_bytes, FINEST, Calibration(0.003, 30_000, 0.07, 1.0), cores=cores, dedup_memory=2 * GB
+    )
 
 
 def test_a_whole_source_is_forecast_exactly(sample: Path, cache: Path) -> None:
@@ -45,7 +47,7 @@ def test_a_whole_source_is_forecast_exactly(sample: Path, cache: Path) -> None:
     whole = forecast(1, sample.stat().st_size, FINEST, found, cores=1, dedup_memory=GB)
     assert abs(whole.pages - 150) <= 1  # the records around the pages are a page's share
     assert found.kept_share == pytest.approx(73 / 150)
-    assert found.page_cpu_s > 0
+    assert found.page_cpu_s > 0 and found.start_cpu_s >= 0
 
 
 def test_the_forecast_stands_beside_the_fact(sample: Path, cache: Path, tmp_path: Path) -> None:

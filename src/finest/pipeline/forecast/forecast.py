@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 WRITE_FACTOR = 1.05
 """CPU time of judging with the writing of slices and packs, as a multiple of that of reading and judging."""
-START_CPU_S = 1.0
-"""CPU seconds of each worker process before its first page."""
-RUN_CPU_S = 3.0
+RUN_CPU_S = 2.1
 """CPU seconds of a run beside its stages: starting the program, planning, the report."""
 ROW_CPU_S, VERDICT_CPU_S = 124e-6, 3.6e-6
 """CPU seconds to write a row and a verdict of the dataset: rows of `fineweb` (those of `finest` take 138e-6), and the
@@ -112,7 +110,7 @@ def forecast(
     shards = 2 + dataset_bytes // MAX_SHARD_BYTES
     processes = min(cores, max(sources, 1) * 30)
     judging = Stage(
-        "judging", pages * calibration.page_cpu_s * WRITE_FACTOR + processes * START_CPU_S, source_bytes,
+        "judging", pages * calibration.page_cpu_s * WRITE_FACTOR + processes * calibration.start_cpu_s, source_bytes,
         rows * LEDGER_ROW_BYTES + pages * LEDGER_VERDICT_BYTES, RUN_MEMORY_BYTES + processes * WORKER_MEMORY_BYTES,
         FILES_PER_SOURCE * sources,
     )  # fmt: skip
