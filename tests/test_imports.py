@@ -26,7 +26,7 @@ def imported(module: str) -> set[str]:
     [
         ("finest.cli", {"pydantic", "numpy", "pyarrow"}),
         ("finest.pipeline.status", {"trafilatura", "lark", "datatrove.io"}),
-        ("finest.dataset.manifest", {"lark"}),
+        ("finest.dataset.manifest", {"lark", "safetensors"}),
         ("finest.dataset.reader", {"pyarrow.compute"}),
         ("finest.pipeline.verify", {"huggingface_hub", "fsspec", "sqlalchemy", "bittensor", "datatrove.io"}),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def test_what_is_hidden_is_not_read() -> None:
 def test_commands_that_hold_secrets_exist() -> None:
     """A command that is renamed is renamed there too."""
     assert set(cli.cli.commands) >= _HOLD_SECRETS
+
+
+def test_arrow_does_without_pandas(tmp_path: Path) -> None:
+    """Our own commands do not wait for it; code of other packages may import it."""
+    (tmp_path / "pandas.py").write_text("print('pandas')\nraise ImportError")
+    made = "import pyarrow; pyarrow.array([1]); print('made')"
+    left_out = f"from finest import process; process.leave_pandas_out(); {made}; process.allow_pandas(); import pandas"
+    for code, said in ((made, ["pandas", "made"]), (left_out, ["made", "pandas"])):
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+        assert list(dict.fromkeys(done.stdout.split())) == said, done.stderr

@@ -63,3 +63,8 @@ def leave_pandas_out() -> None:
     imports `finest`, pandas is its user's.
     """
     sys.meta_path.insert(0, _LeftOut())
+
+
+def allow_pandas() -> None:
+    """Take `leave_pandas_out` back, for code of other packages, which may use pandas."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _LeftOut)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from finest.miner.journal import STEPS, Journal
 from finest.retry import Policy
 from finest.tasks.models import TaskState
 from tests.miner.test_journal import DONE
-from tests.miner.world import World, refused, task
+from tests.miner.world import World, refused, task, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -181,10 +180,14 @@ def test_no_work_is_waited_for_as_the_server_says(tmp_path: Path) -> None:
     world = World(tmp_path, task("t1"))
     late = world.server.waiting
     world.server.waiting, world.server.known = [], {}
-    threading.Timer(0.4, lambda: (world.server.known.update(t1=late[0]), world.server.waiting.append(late[0]))).start()
-    began = time.monotonic()
+
+    def comes() -> None:
+        wait_for(lambda: world.server.calls["lease"] == 3)
+        world.server.known.update(t1=late[0])
+        world.server.waiting.append(late[0])
+
+    threading.Thread(target=comes, daemon=True).start()
     world.miner(once=True).run()
-    assert time.monotonic() - began < 3
     assert 3 <= world.server.calls["lease"] < 20
     assert sum("Waiting to get a task" in line for line in world.said) == 1
 

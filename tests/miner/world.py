@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def task(id: str = "t1", **changes: Any) -> Task:
         "block": 10, "leased_block": 10, "expires_block": 1010,
     }  # fmt: skip
     return Task(**(values | changes))
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    """Until it is true; fails after five minutes, which no busy machine needs."""
+    end_s = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
 
 
 class TaskServerOf:

@@ -23,7 +23,6 @@ from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
-from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, make, tampered
 from tests.validator.repeated import response, write_warc
 
@@ -56,44 +55,63 @@ def merged(parts: list[Published], out: Path, **changes: Any) -> Manifest:
     return merge([str(one.folder) for one in parts], out, replace(OPTIONS, **changes), Progress(quiet=True))
 
 
+@pytest.fixture(scope="module")
+def separate(parts: list[Published], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The merged dataset if no part is small."""
+    out = tmp_path_factory.mktemp("separate") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finest.pipeline.merging.parts.SMALL_BYTES", 0)
+        assert merged(parts, out, workers=2) == read_manifest(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def joined(parts: list[Published], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The merged dataset, with small parts that share a series."""
+    out = tmp_path_factory.mktemp("joined") / "out"
+    merged(parts, out)
+    return out
+
+
 def lines(out: Path, folder: str) -> list[dict[str, Any]]:
     return [line for path in sorted((out / folder).rglob("*.parquet")) for line in pq.read_table(path).to_pylist()]
 
 
-@pytest.mark.usefixtures("apart")
-@pytest.mark.parametrize("workers", sampled([2, 1]))
-def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
+def test_pages_of_two_datasets_are_there_once(parts: list[Published], separate: Path) -> None:
     """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
-    found = merged(parts, tmp_path / "out", workers=workers)
+    found = read_manifest(separate)
     one, two, three = (part.manifest for part in parts)
-    assert found == read_manifest(tmp_path / "out")
     assert found.rows == one.rows + two.rows + three.rows - 3
     assert found.reasons["duplicate"] == 3 and found.pages == one.pages + two.pages + three.pages
     assert list(found.roots) == ["data/CC-MAIN-2025-13/000", "data/CC-MAIN-2025-13/001", "data/CC-MAIN-2025-18/000"]
     assert [*found.roots.values()][::2] == [*one.roots.values(), *three.roots.values()]
     ids = {row["id"] for row in lines(parts[0].folder, "data")}
-    lost = [line for line in lines(tmp_path / "out", "verdicts") if line["reason"] == "duplicate"]
+    lost = [line for line in lines(separate, "verdicts") if line["reason"] == "duplicate"]
     assert len(lost) == 3 and {line["duplicate_of"] for line in lost} < ids
-    check_files(tmp_path / "out", found)
-    with open_dataset(str(tmp_path / "out")) as dataset:
+    check_files(separate, found)
+    with open_dataset(str(separate)) as dataset:
         dataset.check_root()
         hashes = dataset.row_columns("row_hash")["row_hash"].to_pylist()
         assert all(dataset.prove(number).holds(digest, found.root) for number, digest in enumerate(hashes))
     warcs = [str(path) for part in parts for path in part.warcs]
-    assert verify(tmp_path / "out", default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
-    assert not (tmp_path / "out" / "scratch").exists()
+    assert verify(separate, default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
+    assert not (separate / "scratch").exists()
 
 
-def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.nightly
+@pytest.mark.usefixtures("apart")
+def test_one_process_makes_the_same(parts: list[Published], separate: Path, tmp_path: Path) -> None:
+    assert merged(parts, tmp_path / "out", workers=1) == read_manifest(separate) == read_manifest(tmp_path / "out")
+
+
+def test_small_parts_share_a_series(joined: Path, separate: Path) -> None:
     """The rows and verdicts of tasks of a few WARCs are joined: the same rows as apart, all of them proven."""
-    found = merged(parts, tmp_path / "out")
+    found, apart = read_manifest(joined), read_manifest(separate)
     assert list(found.roots) == ["data/CC-MAIN-2025-13/000", "data/CC-MAIN-2025-18/000"]
     assert len(found.shards) == len(found.verdicts) == 2
-    check_files(tmp_path / "out", found)
-    monkeypatch.setattr("finest.pipeline.merging.parts.SMALL_BYTES", 0)
-    apart = merged(parts, tmp_path / "apart")
+    check_files(joined, found)
     for folder in ("data", "verdicts"):
-        assert lines(tmp_path / "out", folder) == lines(tmp_path / "apart", folder)
+        assert lines(joined, folder) == lines(separate, folder)
     changed = {"shards", "verdicts", "roots", "root"}
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
@@ -167,9 +185,11 @@ def test_what_does_not_fit_is_refused(parts: list[Published], tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("apart")
-def test_a_killed_merge_goes_on(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_merge_goes_on(
+    parts: list[Published], separate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     """Signatures, survivors and series that were finished are used; a linked file of a dataset is never written to."""
-    expected = merged(parts, tmp_path / "whole")
+    expected = read_manifest(separate)
     before = {path: path.read_bytes() for part in parts for path in part.folder.rglob("*.parquet")}
     done: list[str] = []
     again: list[bool] = []
@@ -201,7 +221,7 @@ def test_a_killed_merge_goes_on(parts: list[Published], tmp_path: Path, monkeypa
 
 
 def test_another_merge_begins_anew(
-    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: list[Published], joined: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """What a merge of other datasets left is not used."""
     with monkeypatch.context() as patched:
@@ -209,7 +229,7 @@ def test_another_merge_begins_anew(
         with pytest.raises(SystemExit):
             merged(parts[:2], tmp_path / "out")
     assert (tmp_path / ".out.unfinished").exists()
-    assert merged(parts, tmp_path / "out") == merged(parts, tmp_path / "whole")
+    assert merged(parts, tmp_path / "out") == read_manifest(joined)
     check_files(tmp_path / "out", read_manifest(tmp_path / "out"))
 
 

@@ -20,8 +20,9 @@ from finest.recipe.fineweb import fineweb_quality
 from finest.recipe.gopher import quality, repetition
 from finest.recipe.recipe import C4Rules, FinewebRules, GopherQualityRules, GopherRepetitionRules
 from finest.recipe.words import Tokenizer
+from tests.late import Late
 
-TOKENIZER = Tokenizer()
+TOKENIZER = Late(Tokenizer)
 
 
 def decision(name: str, datatrove: BaseFilter, text: str) -> tuple[str | None, str]:

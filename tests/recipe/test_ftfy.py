@@ -11,8 +11,9 @@ from finest.recipe.stages.ftfy import may_change, repaired
 from finest.recipe.stages.symbol_lines import without_symbol_lines
 from tests.deep import NIGHTLY, examples
 from tests.languages_made import SENTENCES, odd
+from tests.late import Late
 
-FORMATTER = FTFYFormatter()
+FORMATTER = Late(FTFYFormatter)
 PIECES = [
     "\n",
     "\r\n",

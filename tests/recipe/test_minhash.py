@@ -16,9 +16,10 @@ from finest.recipe.minhash import Signer, simplify
 from finest.recipe.recipe import DedupRules
 from finest.recipe.words import Tokenizer
 from tests.deep import examples
+from tests.late import Late
 from tests.recipe.filters import prose
 
-TOKENIZER = Tokenizer()
+TOKENIZER = Late(Tokenizer)
 PROSE = "\n".join(prose(40))
 TEXTS = [
     PROSE, PROSE * 20, "one two three four five", "one two three four", "", "...", "a b c d e " * 300,

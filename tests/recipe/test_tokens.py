@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from finest.recipe import tokens
 from finest.recipe.tokens import TokenCounter
 from tests.deep import examples
+from tests.late import Late
 from tests.recipe.filters import prose
 
-COUNTER = TokenCounter()
+COUNTER = Late(TokenCounter)
 
 
 @pytest.mark.parametrize(

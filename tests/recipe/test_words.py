@@ -18,9 +18,10 @@ from finest.recipe import words as words_module
 from finest.recipe.chunks import ChunkSplitter
 from finest.recipe.words import Tokenizer
 from tests.deep import NIGHTLY, examples
+from tests.late import Late
 
-DATATROVE = SpaCyTokenizer("en")
-TOKENIZER = Tokenizer()
+DATATROVE = Late(lambda: SpaCyTokenizer("en"))
+TOKENIZER = Late(Tokenizer)
 SPECIAL_CASES = sorted(spacy_rules.read("en")["special"])
 PIECES = [
     *":;=8)(DoOpP3-'’\"_*/<>.,!?…#$%°+~^&@Fkm[]{}|–—“”«»‘ \n\t\u00a0\u200b\u3000", "  ", "word", "Word", "WORD", "It",

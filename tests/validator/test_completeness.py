@@ -18,6 +18,7 @@ from finest.validator.audit import audit
 from finest.validator.completeness import place_windows
 from finest.validator.evidence import is_dishonest, kept_pages, pages_counted, reference_tokens
 from finest.validator.models import PageFinding, Quality
+from finest.warc.source import CommonCrawl
 from tests.deep import sampled
 
 from .forged import Forgery, beginnings, half, hollow
@@ -100,7 +101,8 @@ def test_a_source_that_is_falsely_called_unreadable_is_caught(crawl: list[Path],
     console = Console(record=True, width=500)
     show_verification(console, found)
     assert "1 source that the manifest calls unreadable can be read now" in console.export_text()
-    found = verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs[:1])
+    elsewhere = CommonCrawl(str(tmp_path / "mirror"))  # a server that does not answer is asked for minutes
+    found = verify(lazy.folder, default_cache(), elsewhere, sample=4, sources=warcs[:1])
     assert found.is_verified and not found.readable_again
     silent = lazy.manifest.sources[1].model_copy(update={"losses": {}})
     changed = lazy.manifest.model_copy(update={"sources": (lazy.manifest.sources[0], silent), "losses": {}})

@@ -35,7 +35,7 @@ def server() -> Iterator[FaultyServer]:
 
 
 def stream_of(server: FaultyServer, path: str = "/data", **kwargs: object) -> ResumableStream:
-    opener = HttpsOpener(server.base + path, read_timeout_s=0.3)
+    opener = HttpsOpener(server.base + path, read_timeout_s=1.0)
     return ResumableStream(opener, policy=QUICK, **kwargs)  # type: ignore[arg-type]
 
 
@@ -241,7 +241,7 @@ def faulty_s3(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_every_byte_arrives_once_over_s3(faulty_s3: FaultyServer, faults: list[Fault]) -> None:
     """The same holds over boto3, which retries nothing by itself."""
     faulty_s3.state.faults = list(faults)
-    opener = S3Opener("s3://bucket/data", read_timeout_s=0.3)
+    opener = S3Opener("s3://bucket/data", read_timeout_s=1.0)
     assert ResumableStream(opener, policy=QUICK).read() == DATA
     assert faulty_s3.state.faults == []
     assert len(faulty_s3.state.seen) >= len(faults)

@@ -18,7 +18,7 @@ def languages(context: click.Context) -> None:
 
     \b
     finest languages                                 the tokenizers, and what each needs
-    finest languages list deu jpn_Jpan               settings of some languages, or of all
+    finest languages list de jpn_Jpan                settings of some languages, or of all
     finest languages add xyz_Latn --from texts.jsonl --out xyz.toml
     finest languages fetch                           the model that identifies them
     """
@@ -38,7 +38,7 @@ def list_languages(codes: tuple[str, ...], as_json: bool) -> None:
 
     \b
     finest languages list
-    finest languages list deu jpn_Jpan
+    finest languages list de jpn_Jpan
     finest languages list swe_Latn --json
     """
     from finest.cli.views.language_tables import show_languages

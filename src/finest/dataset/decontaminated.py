@@ -15,7 +15,6 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from finest.errors import UsageError
-from finest.recipe.decontaminate.place import cached_index
 from finest.recipe.stages.decontaminate import REASON
 
 if TYPE_CHECKING:
@@ -70,6 +69,7 @@ class Decontaminated(BaseModel):
 def _matcher(rule: Decontaminated, cache: Path | None) -> Matcher:
     from finest.recipe.decontaminate.index import read_index
     from finest.recipe.decontaminate.match import Matcher
+    from finest.recipe.decontaminate.place import cached_index
 
     if cache is None or not (path := cached_index(cache, rule.index_sha256)).is_file():
         raise UsageError(missing_index(rule, "DATASET"))

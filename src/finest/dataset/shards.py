@@ -11,9 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,6 +22,9 @@ from finest.atomic_files import sync
 from finest.dataset.merkle import Tree
 from finest.dataset.rows import MAX_GROUP_ROWS, SCHEMA
 from finest.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_SHARD_BYTES = 500_000_000
 """Shard size of the `datasets` library; the Hub's viewer and downloads work best with shards up to this size."""
@@ -109,7 +111,7 @@ class ShardWriter:
         sizes = _row_bytes(batch)
         start = 0
         while start < batch.num_rows:
-            room = np.searchsorted(np.cumsum(sizes[start:]), MAX_GROUP_BYTES - self._pending_bytes, side="right")
+            room = sizes[start:].cumsum().searchsorted(MAX_GROUP_BYTES - self._pending_bytes, side="right")
             take = min(int(room), MAX_GROUP_ROWS - self._pending_rows, batch.num_rows - start)
             if take == 0 and self._pending_rows:
                 self._write_group()
@@ -210,6 +212,8 @@ class _OpenShard:
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
     """Return the uncompressed bytes of each row: the length of its strings, and 8 bytes for every column."""
+    import numpy as np  # only a writer needs it, and every reader of a manifest loads this module
+
     sizes = np.full(batch.num_rows, 8 * batch.num_columns, dtype=np.int64)
     for column in batch.columns:
         if pa.types.is_string(column.type):

@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from finest.errors import RecipeError
+from finest.process import allow_pandas
 from finest.recipe.stage import Column, Rules, Stage
 from finest.recipe.stages import STAGES
 
@@ -111,6 +112,7 @@ def installed_stage(section: str) -> InstalledStage | None:
             f"[{section}] several installed packages have such a stage ({packages}); uninstall all but one"
         )
     entry = found[0]
+    allow_pandas()  # the package may use it
     try:
         stage = entry.load()
         if not isinstance(stage, Stage):

@@ -62,12 +62,13 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_codes_are_checked() -> None:
-    """A configured language is not derived again, and `deu` names all its scripts."""
+    """A configured language is not derived again, and `srp` and `sr` name all its scripts."""
     for code in ("deu_Latn", "eng_Latn", "xyz", "XYZ_latn"):
         with pytest.raises(UsageError):
             check_new_code(code)
     check_new_code("qqq_Latn")
     assert [one.code for one in chosen_settings(["srp", "deu_Latn"])] == ["srp_Cyrl", "srp_Latn", "deu_Latn"]
+    assert [one.code for one in chosen_settings(["de", "sr"])] == ["deu_Latn", "srp_Cyrl", "srp_Latn"]
     assert spacy_key("ru") == ("SpaCyTokenizer", "ru")
     with pytest.raises(UsageError, match="there are"):
         spacy_key("qq")

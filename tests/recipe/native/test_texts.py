@@ -26,12 +26,13 @@ from finest.recipe.tokens import TokenCounter
 from finest.recipe.word_counts import FIELD, counts_of
 from finest.recipe.words import Tokenizer, _opened
 from tests.deep import CODES, NIGHTLY, examples
+from tests.late import Late
 from tests.recipe.native.fuzz import Texts
 
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "the", "é", "日本", "x" * 70]), max_size=60)
 TEXTS = st.text(alphabet=st.sampled_from(list("abeilst'AZ019 .,-\n\t\r\x0b\x1c\x85\xa0é日😀’—½…\u2028")), max_size=80)
 SIZES = (1, 2, 3, 4, 5, 10)
-TOKENIZER = Tokenizer()
+TOKENIZER = Late(Tokenizer)
 pytestmark = pytest.mark.usefixtures("core")
 
 
@@ -57,7 +58,7 @@ def test_token_counts(text: str) -> None:
     assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
 
 
-COUNTER = TokenCounter()
+COUNTER = Late(TokenCounter)
 
 
 ODD = [

@@ -20,6 +20,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finest.errors import RecipeError, UsageError
+from finest.recipe.iso639 import language_of
 from finest.recipe.languages.classes import TokenizerKey, needs, require
 
 if sys.version_info >= (3, 11):
@@ -122,15 +123,20 @@ def language_settings(code: str) -> LanguageSettings:
 
 
 def chosen_settings(codes: Iterable[str]) -> tuple[LanguageSettings, ...]:
-    """Return the settings of languages, or of all without a code; `deu` means every script of it.
+    """Return the settings of languages, or of all without a code; `de` and `deu` mean every script of it.
 
     Raises RecipeError if FineWeb-2 does not have one of them.
     """
     chosen: list[str] = []
     for code in codes:
-        found = [code] if code in _table() else [one for one in languages() if one.startswith(f"{code}_")]
-        chosen += found or [language_settings(code).code]
+        chosen += ([code] if code in _table() else _same(code)) or [language_settings(code).code]
     return tuple(map(language_settings, chosen or languages()))
+
+
+def _same(code: str) -> list[str]:
+    """Return the table's codes of the language that a code in any form means."""
+    wanted = language_of(code)
+    return [one for one in languages() if wanted and (found := language_of(one)) and found.is_same(wanted)]
 
 
 def check_new_code(code: str) -> None:

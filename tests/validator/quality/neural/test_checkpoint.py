@@ -6,35 +6,33 @@ import json
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("safetensors")
-
-import torch
 from safetensors import safe_open
 
 from finest.errors import RecipeError
 from finest.validator.quality.heldout import anchors
-from finest.validator.quality.neural.checkpoint import SEED, WEIGHTS, save_folder, seed_model
-from finest.validator.quality.neural.continued import rates
-from finest.validator.quality.neural.train import train
 from finest.validator.quality.pieces import pool_of
 from finest.validator.quality.tokens import ids
+from tests.late import late_module
+
+torch = late_module("torch")
+loop, checkpoint, continued = (
+    late_module(f"finest.validator.quality.neural.{name}") for name in ("train", "checkpoint", "continued")
+)
 
 
 def test_another_checkpoint_is_refused(tmp_path: Path) -> None:
     """One changed bit, and nothing is measured with it."""
-    data = bytearray((SEED / WEIGHTS).read_bytes())
+    data = bytearray((checkpoint.SEED / checkpoint.WEIGHTS).read_bytes())
     data[-1] ^= 1
-    other = tmp_path / WEIGHTS
+    other = tmp_path / checkpoint.WEIGHTS
     other.write_bytes(data)
     with pytest.raises(RecipeError, match="reinstall"):
-        seed_model(other)
+        checkpoint.seed_model(other)
 
 
 def test_the_checkpoint_says_where_it_comes_from() -> None:
     """Sources and licence stand in the head of the file."""
-    with safe_open(SEED / WEIGHTS, "pt") as file:
+    with safe_open(checkpoint.SEED / checkpoint.WEIGHTS, "pt") as file:
         about = file.metadata()["about"]
     assert "public domain" in about
     assert "CC0-1.0" in about
@@ -42,8 +40,8 @@ def test_the_checkpoint_says_where_it_comes_from() -> None:
 
 def test_the_files_beside_the_weights_are_those_that_would_be_written(tmp_path: Path) -> None:
     """Configuration and tokenizer of the shipped folder follow from the code."""
-    save_folder(seed_model(), tmp_path, torch.bfloat16)
-    for path in SEED.glob("*.json"):
+    checkpoint.save_folder(checkpoint.seed_model(), tmp_path, torch.bfloat16)
+    for path in checkpoint.SEED.glob("*.json"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
 
@@ -52,9 +50,9 @@ def test_the_files_beside_the_weights_are_those_that_would_be_written(tmp_path: 
 def test_transformers_computes_the_same(tmp_path: Path) -> None:
     """Fitted weights give `LlamaForCausalLM` the logits that they give us, and its tokenizer our tokens."""
     transformers = pytest.importorskip("transformers")
-    model = seed_model()
-    train(model, pool_of(anchors()[:6]).grams, rates)
-    save_folder(model, tmp_path)
+    model = checkpoint.seed_model()
+    loop.train(model, pool_of(anchors()[:6]).grams, continued.rates)
+    checkpoint.save_folder(model, tmp_path)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     text = anchors()[7][:600]

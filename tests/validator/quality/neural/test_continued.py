@@ -7,19 +7,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("safetensors")
-
-import torch
-
 from finest.errors import RunError, UsageError
 from finest.validator.quality import Quality, measure
-from finest.validator.quality.neural import continued
-from finest.validator.quality.neural.continued import ContinuedLlama, available
 from finest.validator.quality.record import recorded
 from finest.validator.quality.tier import tier_of
+from tests.late import late_module
 from tests.validator.quality.made import menus, shuffled, split
 
+torch, continued = late_module("torch"), late_module("finest.validator.quality.neural.continued")
 REFERENCE, HELDOUT = split()[0], split()[1][::2]
 RAW = menus(REFERENCE, 1)
 
@@ -77,19 +72,20 @@ def test_progress_ends_at_the_whole() -> None:
     """The share rises from 0 to 1 over all fits."""
     shares: list[float] = []
     measure(
-        REFERENCE, REFERENCE, RAW, HELDOUT, "aa", tier=ContinuedLlama("cpu"), tokens=5_000,
+        REFERENCE, REFERENCE, RAW, HELDOUT, "aa", tier=continued.ContinuedLlama("cpu"), tokens=5_000,
         progress=lambda share, _words: shares.append(share),
     )  # fmt: skip
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     """With what to do instead; without being asked for, the CPU is taken."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
     with pytest.raises(UsageError, match="--device cpu"):
-        available("cuda")
-    assert available(None) == "cpu"
+        continued.available("cuda")
+    assert continued.available(None) == "cpu"
 
 
 def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +94,7 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(continued, "train", full)
+    monkeypatch.setattr("finest.validator.quality.neural.continued.train", full)
     with pytest.raises(RunError, match="--device cpu"):
         measured(REFERENCE)
 
@@ -107,4 +103,4 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path)
     """A file stands where the models should go."""
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be made"):
-        ContinuedLlama("cpu", tmp_path / "file" / "models")
+        continued.ContinuedLlama("cpu", tmp_path / "file" / "models")

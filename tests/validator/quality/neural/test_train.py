@@ -5,35 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("safetensors")
-
-import torch
-
 from finest.validator.quality.heldout import anchors
-from finest.validator.quality.neural import train as loop
-from finest.validator.quality.neural.checkpoint import seed_model
-from finest.validator.quality.neural.continued import rates, repeatable
-from finest.validator.quality.neural.llama import Llama, Shape
-from finest.validator.quality.neural.train import BATCH, nats, train
 from finest.validator.quality.pieces import PIECE_TOKENS, pool_of
 from tests.deep import sampled
+from tests.late import late_module
 
+torch = late_module("torch")
+loop, checkpoint, continued, llama = (
+    late_module(f"finest.validator.quality.neural.{name}") for name in ("train", "checkpoint", "continued", "llama")
+)
 TEXTS = anchors()
 
 
-def small(seed: int = 1) -> Llama:
+def small(seed: int = 1) -> llama.Llama:
     """Random weights, small enough to be trained at once."""
-    model = Llama(Shape(width=32, layers=1, heads=2, inner=64))
+    model = llama.Llama(llama.Shape(width=32, layers=1, heads=2, inner=64))
     model.start(seed)
     return model
 
 
 def costs_after(texts: list[str], heldout: list[str]) -> np.ndarray:
     model = small()
-    with repeatable():
-        train(model, pool_of(texts).grams, rates)
-        return nats(model, pool_of(heldout))
+    with continued.repeatable():
+        loop.train(model, pool_of(texts).grams, continued.rates)
+        return loop.nats(model, pool_of(heldout))
 
 
 def test_equal_texts_give_equal_figures() -> None:
@@ -43,14 +38,14 @@ def test_equal_texts_give_equal_figures() -> None:
 
 def test_what_was_learned_costs_less() -> None:
     """A text is cheaper after training on it, and not before."""
-    assert costs_after(TEXTS[:8], TEXTS[:1]).mean() < nats(small(), pool_of(TEXTS[:1])).mean()
+    assert costs_after(TEXTS[:8], TEXTS[:1]).mean() < loop.nats(small(), pool_of(TEXTS[:1])).mean()
 
 
 def test_the_checkpoint_knows_english_and_not_the_anchors() -> None:
     """Held-out prose costs far less than its words in another order, and nobody knows it by heart."""
-    model = seed_model()
-    prose = nats(model, pool_of(TEXTS[::8])).mean()
-    words = nats(model, pool_of([" ".join(sorted(text.split())) for text in TEXTS[::8]])).mean()
+    model = checkpoint.seed_model()
+    prose = loop.nats(model, pool_of(TEXTS[::8])).mean()
+    words = loop.nats(model, pool_of([" ".join(sorted(text.split())) for text in TEXTS[::8]])).mean()
     assert 3 < prose < words - 0.5
 
 
@@ -58,16 +53,17 @@ def test_the_checkpoint_knows_english_and_not_the_anchors() -> None:
 def test_bfloat16_learns_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a GPU's precision, tried on the CPU: weights move from step to step, and figures stay near."""
     exact = costs_after(TEXTS[:40], TEXTS[40:44]).mean()
-    before = nats(small(), pool_of(TEXTS[40:44])).mean()
-    monkeypatch.setattr(loop, "_precision", lambda _tokens: torch.autocast("cpu", torch.bfloat16))
+    before = loop.nats(small(), pool_of(TEXTS[40:44])).mean()
+    half = "cpu", torch.bfloat16
+    monkeypatch.setattr("finest.validator.quality.neural.train._precision", lambda _tokens: torch.autocast(*half))
     rough = costs_after(TEXTS[:40], TEXTS[40:44]).mean()
     assert rough == pytest.approx(exact, abs=0.1 * (before - exact))
 
 
 def test_no_piece_reads_another() -> None:
     """A piece costs what it costs, whatever stands beside it in the batch."""
-    together = nats(small(), pool_of(TEXTS[:3]))
-    alone = np.concatenate([nats(small(), pool_of([text])) for text in TEXTS[:3]])
+    together = loop.nats(small(), pool_of(TEXTS[:3]))
+    alone = np.concatenate([loop.nats(small(), pool_of([text])) for text in TEXTS[:3]])
     assert together == pytest.approx(alone, abs=1e-4)
 
 
@@ -77,7 +73,7 @@ def test_no_token_reads_those_after_it() -> None:
     other = pool_of([TEXTS[0][:600] + TEXTS[1]])
     same = int((pool.grams[:PIECE_TOKENS] == other.grams[:PIECE_TOKENS]).argmin())
     assert same > 50
-    one, two = nats(small(), pool)[:PIECE_TOKENS], nats(small(), other)[:PIECE_TOKENS]
+    one, two = loop.nats(small(), pool)[:PIECE_TOKENS], loop.nats(small(), other)[:PIECE_TOKENS]
     assert one[:same] == pytest.approx(two[:same], abs=1e-4)
     assert one[same + 1 :] != pytest.approx(two[same + 1 :], abs=1e-2)
 
@@ -91,9 +87,9 @@ def test_as_many_tokens_are_as_many_steps(length: int) -> None:
 
     def told(steps: int) -> list[float]:
         asked.append(steps)
-        return rates(steps)
+        return continued.rates(steps)
 
-    train(small(), pool.grams[: 2 * BATCH * PIECE_TOKENS], told)
+    loop.train(small(), pool.grams[: 2 * loop.BATCH * PIECE_TOKENS], told)
     assert asked == [2]
 
 
@@ -101,6 +97,6 @@ def test_as_many_tokens_are_as_many_steps(length: int) -> None:
 def test_hardly_any_text_is_one_step(tokens: int) -> None:
     """A submission of one row is trained on as well."""
     before, model = small(), small()
-    train(model, pool_of(TEXTS).grams[:tokens], rates)
+    loop.train(model, pool_of(TEXTS).grams[:tokens], continued.rates)
     pairs = zip(before.parameters(), model.parameters(), strict=True)
     assert not all((one == other).all() for one, other in pairs)
