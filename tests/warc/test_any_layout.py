@@ -21,7 +21,7 @@ from finest.warc.slices import SliceReader, plan_slices
 from finest.warc.source import Source, _layout
 from finest.warc.stream import Opened, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
-from tests.deep import NIGHTLY
+from tests.deep import NIGHTLY, examples
 from tests.warc import layouts
 from tests.warc.layouts import GZIP_LAYOUTS, LAYOUTS
 from tests.warc.made_warc import http, page, record, records
@@ -156,7 +156,7 @@ def test_no_size_of_a_slice_changes_what_is_read(name: str) -> None:
         assert look(FILES[name], slice_bytes=size if size > 50 else len(FILES[name]) // size // 2 + 1) == WHOLE[name]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25, 400))
 @given(
     name=st.sampled_from(list(LAYOUTS)), slice_bytes=st.integers(30, 9000), data=st.data(),
     blocks=st.lists(st.integers(1, 70_000), min_size=1, max_size=5), share=st.lists(st.floats(0, 1), max_size=4),
