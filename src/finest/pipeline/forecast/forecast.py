@@ -1,7 +1,7 @@
 """Forecast the stages of a run from its bytes and a calibration on this machine.
 
-What the calibration does not measure are constants, from real functions on 4,124 pages and on synthetic runs of 100 to
-1,000 WARCs. `finest status` shows the forecast beside the fact.
+What the calibration does not measure are constants, from real functions on 4,124 pages and on synthetic runs.
+`finest status` shows the forecast beside the fact.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 WRITE_FACTOR = 1.05
 """CPU time of judging with the writing of slices and packs, as a multiple of that of reading and judging."""
-START_CPU_S = 1.0
-"""CPU seconds of each worker process before its first page."""
-ROW_CPU_S, VERDICT_CPU_S = 102e-6, 7e-6
-"""CPU seconds to write a row and a verdict of the dataset."""
+RUN_CPU_S = 2.1
+"""CPU seconds of a run beside its stages: starting the program, planning, the report."""
+ROW_CPU_S, VERDICT_CPU_S = 124e-6, 3.6e-6
+"""CPU seconds to write a row and a verdict of the dataset: rows of `fineweb` (those of `finest` take 138e-6), and the
+verdicts of `bench.shards`."""
 PUBLISH_CPU_S_PER_BYTE = 5.5e-9
 ROW_BYTES, VERDICT_BYTES = 2450, 73
 """Bytes in the dataset: 2,300 (`fineweb`) to 2,650 (`finest`) of a row, and those of a page's verdict."""
@@ -109,7 +110,7 @@ def forecast(
     shards = 2 + dataset_bytes // MAX_SHARD_BYTES
     processes = min(cores, max(sources, 1) * 30)
     judging = Stage(
-        "judging", pages * calibration.page_cpu_s * WRITE_FACTOR + processes * START_CPU_S, source_bytes,
+        "judging", pages * calibration.page_cpu_s * WRITE_FACTOR + processes * calibration.start_cpu_s, source_bytes,
         rows * LEDGER_ROW_BYTES + pages * LEDGER_VERDICT_BYTES, RUN_MEMORY_BYTES + processes * WORKER_MEMORY_BYTES,
         FILES_PER_SOURCE * sources,
     )  # fmt: skip
@@ -120,7 +121,8 @@ def forecast(
     publish = Stage(
         "publish", dataset_bytes * PUBLISH_CPU_S_PER_BYTE, dataset_bytes, dataset_bytes, PUBLISH_MEMORY_BYTES, 0
     )
-    stages = (judging, _deduplication(rows, recipe, dedup_memory, cores), assembly, publish)
+    run = Stage("starting", RUN_CPU_S, 0, 0, RUN_MEMORY_BYTES, 0)
+    stages = (run, judging, _deduplication(rows, recipe, dedup_memory, cores), assembly, publish)
     return Forecast(sources, source_bytes, pages, rows, dataset_bytes, cores, stages)
 
 
