@@ -52,7 +52,7 @@ MORE_PIECES = (
     "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
     "</head>", "<body>", "<template>",
 )  # fmt: skip
-PARTS = 128
+PARTS = 256
 """The Python path takes a minute for the pages of a WARC."""
 ENGINES = ("blocks-1", "blocks-2")
 _PATHS = {"blocks-1": Html(), "blocks-2": Structure()} if native.core() is not None else {}
