@@ -100,10 +100,9 @@ class _Host:
         self.kept: _Kept | None = None
         if url.startswith(("https://", "http://")) and not select_proxy(url, self.settings["proxies"]):
             context = _context(self.settings["verify"]) if url.startswith("https://") else None
-            own = {
-                name: str(value) for name, value in self.first.headers.items()
-            }  # a user name and password among them
-            self.kept = _Kept(url, own, context)
+            # requests' own headers, which hold the user name and password of an address
+            headers = {name: str(value) for name, value in self.first.headers.items()}
+            self.kept = _Kept(url, headers, context)
 
 
 def _context(certificates: str | bool) -> ssl.SSLContext:
