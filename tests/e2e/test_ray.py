@@ -39,7 +39,9 @@ def test_ray_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, 
 @pytest.mark.parametrize(
     ("deed", "words"),
     [
-        pytest.param(RAISE, "seven by nought; the other tasks take over its slices", id="raises"),
+        pytest.param(
+            RAISE, "seven by nought; the other tasks take over its slices", id="raises", marks=pytest.mark.nightly
+        ),
         pytest.param(DIE, "100%", id="killed", marks=pytest.mark.nightly),
     ],
 )
@@ -65,6 +67,7 @@ def test_a_run_with_no_task_left_fails(warcs: list[Path], local_root: str, tmp_p
     assert root(tmp_path / "out") == local_root
 
 
+@pytest.mark.nightly
 def test_ctrl_c_leaves_nothing_at_work(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Ray goes with its driver, and the tasks with Ray."""
     misdeeds.do_on_ray(f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n{SLEEP}")

@@ -190,6 +190,7 @@ def test_a_task_is_accepted_by_more_passes_than_fails(world: World) -> None:
     assert [one.id for one in world.store.accepted()] == [first.id]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_merging_accepted_datasets_is_work(world: World) -> None:
     """Two datasets of the index are leased as one merge, merged from the Hub, judged there and named in their place."""

@@ -131,6 +131,7 @@ def task_of(code: str, count: int, folder: Path) -> tuple[Published, Evidence]:
     return found, audit(found.subject(**task), PLAN, found.context())
 
 
+@pytest.mark.nightly
 def test_an_honest_japanese_dataset_scores_as_an_english_one_does(tmp_path: Path) -> None:
     """Bits are counted per byte, so the script of a language changes nothing."""
     pytest.importorskip("sudachipy")
