@@ -88,7 +88,7 @@ class Session:
 
 
 class _Host:
-    """What is known of a host: a request to it, requests' settings for it, and its connections if none is proxied."""
+    """A host: a request to it, requests' settings for it, and its kept connections if it is not reached by a proxy."""
 
     def __init__(self, session: requests.Session, address: str) -> None:
         import requests
