@@ -15,6 +15,7 @@ or ~/.aws. `.env` is read from the current folder.
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ CC_BUCKET = "commoncrawl"
 CC_COLLINFO = "https://index.commoncrawl.org/collinfo.json"
 DATABASE_URL = "sqlite:///finest-tasks.db"
 _KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET", "FINEST_CC_COLLINFO")
+MISSPELT = 0.9
+"""Similarity (`difflib`) from which a name counts as a misspelt one: FINEST_CACH does, FINEST_CACHE_PORT, which
+Kubernetes sets for a service of that name, does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,18 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finest"
 
 
+def _refuse_misspelt() -> None:
+    """Other FINEST_ variables are none of ours: orchestrators and scripts set such names for their own use."""
+    for key in sorted(os.environ):
+        meant = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=MISSPELT) if key.startswith("FINEST_") else []
+        if meant and meant[0] != key:
+            raise UsageError(f"unknown setting {key} in the environment or .env: did you mean {meant[0]}?")
+
+
 def load_settings() -> Settings:
-    """Read `.env` and the environment; raises UsageError for a FINEST_ variable that does not exist."""
+    """Read `.env` and the environment; raises UsageError for a variable whose name is a misspelt setting's."""
     load_dotenv(".env")
-    unknown = sorted(key for key in os.environ if key.startswith("FINEST_") and key not in _KNOWN)
-    if unknown:
-        raise UsageError(f"unknown setting {unknown[0]}; known are {', '.join(_KNOWN)}")
+    _refuse_misspelt()
     env = os.environ.get
     return Settings(
         cache=Path(env("FINEST_CACHE") or default_cache()),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -213,3 +216,17 @@ def test_a_lease_names_its_datasets_once(leased: Leased) -> None:
     with pytest.raises(ValueError, match="named twice"):
         MergeLease.of(one.inputs[:1] * 2)
     assert tasks_merge.MAX_INPUTS == MAX_INPUTS
+
+
+def test_ids_are_hashed_with_a_key_of_the_process() -> None:
+    """A miner who knows PYTHONHASHSEED must not be able to make two ids that agree."""
+    program = "from finest.validator.merge_rows import id_hashes; print(*id_hashes(['a', 'b', 'a']))"
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True,
+            check=True, timeout=300,
+        ).stdout.split()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert all(one[0] == one[2] != one[1] for one in found)
+    assert not {*found[0]} & {*found[1]}

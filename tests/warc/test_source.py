@@ -100,6 +100,7 @@ def test_a_common_crawl_path_goes_where_credentials_lead(tmp_path: Path, monkeyp
         (["@{0}/blank.txt"], "the list names nothing"),
         (["@{0}/nested.txt"], "a list cannot contain another list"),
         (["s3://"], "names no bucket"),
+        (["sample"], "sample: no such sample; there are sample:english and sample:languages"),
         ([], "no source is named"),
         (["{0}/a.warc.gz", "{0}"], "a.warc.gz is named twice: by '.*a.warc.gz' and by"),
     ],

@@ -111,7 +111,7 @@ def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
         return [f"{common_crawl.base}/{path}" for path in common_crawl.files_of(spec)]
     if glob.has_magic(spec):
         return _in_glob(Path(place), spec)
-    if spec.startswith("sample:"):
+    if spec.partition(":")[0] == "sample":
         raise SourceError(f"{spec}: no such sample; there are {' and '.join(SAMPLES)}")
     raise SourceError(f"{spec}: no such file or folder")
 
