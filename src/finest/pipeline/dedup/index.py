@@ -87,6 +87,7 @@ def write_buckets(folder: Path, made: Made, memory_bytes: int, tasks: Tasks, is_
 
     Each process holds at most `memory_bytes`. `is_over()` says whether the index is finished, and elsewhere.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     ranges = max(-(-len(made.survivor) * _SORT_BYTES // memory_bytes), 1)
     tasks.run(
         "Indexing signatures", range(max((part.buckets for part in made.parts if part.signed), default=0)),
