@@ -96,14 +96,15 @@ if TYPE_CHECKING:
 @dedup_memory_option
 @click.option(
     "--against",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="A finished dataset with an index: pages that it has are dropped as duplicates, and it stays as it is.",
+    metavar="FOLDER|REPO[@REVISION]",
+    help="A finished dataset with an index, in a folder or on the Hub: pages that it has are dropped as duplicates. It "
+    "stays as it is.",
 )
 @click.option(
     "--keep-index",
     is_flag=True,
-    help="Write the index that --against of a later run needs, about 200 bytes a page, into OUT/index.",
+    help="Write the index that --against of a later run needs, about 170 bytes a page, into OUT/index; finest publish "
+    "sends it with the dataset.",
 )
 @executor_options
 @click.option(
@@ -132,7 +133,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
-    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: Path | None,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: str | None,
     keep_index: bool, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
@@ -154,6 +155,7 @@ def refine(
     finest refine @paths.txt --out my-dataset --language deu_Latn,fra_Latn
     finest refine @paths.txt --out my-dataset --where "token_count >= 200 AND url LIKE 'https:%'"
     finest refine @paths.txt --out s3://my-bucket/my-dataset
+    finest refine @april.txt --out april --against alice/web-march
     finest refine CC-MAIN-2026-30 --pages-where "content_languages = 'swh' AND url_host_tld = 'tz'" --out swahili
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     finest refine @paths.txt --out my-dataset --executor slurm --total-tasks 64 --cpus-per-task 4
@@ -183,7 +185,7 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
-        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=against, keep_index=keep_index,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=_pinned(against), keep_index=keep_index,
         slurm=where.slurm, ray=where.ray, max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:
@@ -195,6 +197,17 @@ def refine(
         return manifest
 
     return _to_the_end(to_the_end, goal.work, quiet=quiet)
+
+
+def _pinned(against: str | None) -> str | None:
+    """Return the place of the earlier dataset; on the Hub without a revision, that of the newest one."""
+    if against is None or Path(against).is_dir():
+        return against
+    from finest.dataset.hub_client import quiet_client
+    from finest.dataset.open import open_dataset
+
+    quiet_client()
+    return str(open_dataset(against, latest=True, say=say).place)
 
 
 def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:

@@ -1,0 +1,98 @@
+"""The record ids of the rows of an earlier dataset that are kept instead of pages: their verdicts name them.
+
+OUT/ledger/dedup/earlier-wanted.npy     for each row of the dataset, whether it is kept instead of a page
+OUT/ledger/dedup/earlier-ids-N.arrow    number and id of each such row of the dataset's data file N
+OUT/ledger/dedup/earlier-ids/           the same of all rows, to look up: rows.npy, ends.npy and ids.bin
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from finest.pipeline.dedup.files import whole_file, whole_folder
+from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.index import NONE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from finest.dataset.open import Dataset
+    from finest.pipeline.tasks import Tasks
+
+
+class EarlierIds:
+    """Looks up the ids, in mapped files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows, self._ends = (np.load(folder / name, mmap_mode="r") for name in ("rows.npy", "ends.npy"))
+        path = folder / "ids.bin"
+        self._text = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+    def of(self, rows: NDArray[np.uint32]) -> list[str]:
+        """Return the ids of these rows, which are all kept instead of pages."""
+        at = np.searchsorted(self._rows, rows)
+        starts, ends = np.where(at > 0, self._ends[at - 1], 0), self._ends[at]
+        return [bytes(self._text[a:b]).decode() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def write_ids(folder: Path, rows: NDArray[np.uint32], dataset: Dataset, tasks: Tasks) -> EarlierIds:
+    """Read the ids of these rows of the dataset; each of its data files with one of them is read once."""
+    wanted, found = folder / "earlier-wanted.npy", folder / "earlier-ids"
+    shards = dataset.manifest.shards
+    firsts = list(accumulate((shard.rows for shard in shards), initial=0))
+
+    def path(number: int) -> Path:
+        return folder / f"earlier-ids-{number:05d}.arrow"
+
+    def mark() -> None:
+        marks = np.zeros(firsts[-1], np.bool_)
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            marks[part[part != NONE]] = True
+        with whole_file(wanted) as file:
+            np.save(file, marks)
+
+    def read(number: int) -> None:
+        at = np.flatnonzero(np.load(wanted, mmap_mode="r")[firsts[number] : firsts[number + 1]])
+        ids = pa.array([], pa.string())
+        if len(at):
+            with dataset.again() as own:
+                ids = own.row_columns("id", files=[shards[number]])["id"].combine_chunks().take(pa.array(at))
+        with whole_file(path(number)) as file:
+            table = pa.table({"row": at + firsts[number], "id": ids})
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+
+    def join() -> None:
+        _join([path(number) for number in range(len(shards))], found)
+        for number in range(len(shards)):
+            path(number).unlink(missing_ok=True)
+
+    tasks.once("Marking the rows kept instead of pages", mark, lambda: wanted.exists() or found.exists())
+    tasks.run(
+        "Reading the ids of the earlier dataset", range(len(shards)), read,
+        lambda number: path(number).exists() or found.exists(),
+    )  # fmt: skip
+    tasks.once("Joining the ids of the earlier dataset", join, found.exists)
+    return EarlierIds(found)
+
+
+def _join(paths: list[Path], folder: Path) -> None:
+    with whole_folder(folder) as made:
+        rows, sizes = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+        with (made / "ids.bin").open("wb") as file:
+            for path in paths:
+                with pa.ipc.open_file(path) as source:
+                    table = source.read_all()
+                texts = [one.encode() for one in table["id"].to_pylist()]
+                rows.append(table["row"].to_numpy().astype(np.uint32))
+                sizes.append(np.array([len(text) for text in texts], np.int64))
+                file.writelines(texts)
+        np.save(made / "rows.npy", np.concatenate(rows))
+        np.save(made / "ends.npy", np.cumsum(np.concatenate(sizes)))
