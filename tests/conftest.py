@@ -19,6 +19,7 @@ from datatrove.utils import _import_utils
 from hypothesis import settings
 
 from tests.deep import NIGHTLY, examples
+from tests.in_memory import use_memory
 
 if TYPE_CHECKING:
     from tests.tasks.postgres import Cluster
@@ -27,6 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+use_memory()
 # An example may take as long as a machine with other work needs for it. Thirty of them find what changes of every day
 # break; a nightly run tries more.
 settings.register_profile("tests", deadline=None, max_examples=examples(30, 200))

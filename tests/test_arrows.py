@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).parents[1] / "src" / "finest"
 LAYERS = (
-    {"", "masking", "process", "sample", "system"},
+    {"", "capacity", "masking", "process", "sample", "system"},
     {"errors", "findings", "formatting", "reachable", "retry", "terminal"},
     {"atomic_files", "database", "examination", "recipe", "sandbox", "settings", "stores", "where"},
     {"chain", "cluster", "dataset", "devnet", "warc"},

@@ -28,6 +28,7 @@ def imported(module: str) -> set[str]:
         ("finest.pipeline.status", {"trafilatura", "lark", "datatrove.io"}),
         ("finest.dataset.manifest", {"lark", "safetensors"}),
         ("finest.dataset.reader", {"pyarrow.compute"}),
+        ("finest.pipeline.run", {"huggingface_hub", "datatrove.io", "datatrove.executor"}),
         ("finest.pipeline.verify", {"huggingface_hub", "fsspec", "sqlalchemy", "bittensor", "datatrove.io"}),
     ],
 )

@@ -8,7 +8,8 @@
     ├── RecipeError            a recipe is invalid or needs something not installed           exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
-    │   └── JobFailed              a cluster job failed; a rerun does what is missing
+    │   ├── JobFailed              a cluster job failed; a rerun does what is missing
+    │   └── NoRoom                 disk or memory are too small for the work, which has not begun
     ├── VerifyError            a dataset does not match its manifest or its sources           exit 7
     ├── PageError              text cannot be extracted from a page, e.g. past a limit        exit 1
     ├── HubError               the Hub refuses: no token, no permission, invalid name         exit 8
@@ -79,6 +80,10 @@ class RunError(FinestError):
 
 
 class JobFailed(RunError):
+    pass
+
+
+class NoRoom(RunError):
     pass
 
 

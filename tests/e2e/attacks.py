@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,19 @@ from finest.chain.options import ChainOptions
 from finest.chain.payload import encode
 from finest.chain.subnet import Chain
 from finest.dataset.publish import publish
+from finest.devnet.crawl import CRAWL
 from finest.errors import UsageError
 from finest.settings import load_settings
 from finest.tasks.client import TaskServer
 from finest.tasks.models import Task, TaskState
+from finest.tasks.store import Store
 from finest.tasks.transport import Refused
 from tests.validator import forged
 from tests.validator.made import Published, make, tampered
 
 WARCS = 2
+REDUNDANCY = 16
+"""As many miners get the first two WARCs, the honest one among them."""
 REFUSED_S = 3.0
 """A refusal that would pass is waited for no longer: the attackers' would not."""
 
@@ -209,6 +213,13 @@ ATTACKS: dict[str, Attack] = {
 """In this order: the first 15 are given the honest miner's WARCs, the others the next two."""
 
 
+def add_work(keys: Sequence[str]) -> None:
+    """Have the task server lease these WARCs, too."""
+    store = Store.open(os.environ["DATABASE_URL"])
+    store.add_warcs(CRAWL, keys)
+    store.close()
+
+
 def main() -> None:
     """Every attack after the other."""
     honest, crawl, plan = Path(sys.argv[1]), Path(sys.argv[2]), json.load(sys.stdin)
@@ -218,7 +229,9 @@ def main() -> None:
     work = Path(plan["work"])
     others = make(work / "others", [crawl / key for key in second])
     materials = {first: Published(honest, tuple(crawl / key for key in first)), second: others}
-    for name, attack in ATTACKS.items():
+    for number, (name, attack) in enumerate(ATTACKS.items(), start=1):
+        if number == REDUNDANCY:
+            add_work(second)
         options = ChainOptions.resolve(os.environ, wallet_name=name, wallet_path=plan["wallets"])
         with Chain(options) as chain:
             server = TaskServer(settings.api_url, chain.hotkey, receiver=settings.api_hotkey, deadline_s=REFUSED_S)

@@ -30,7 +30,7 @@ LEASE_BLOCKS = 2_000
 """Eight minutes on the devnet's chain, so that no attacker's lease ends before it has attacked."""
 HONEST = "alice"
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(3600),
     pytest.mark.nightly,
 ]  # tests/validator has the attacks every day, without a subnet
 
@@ -83,17 +83,18 @@ class Outcome:
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     from finest.demo.subnet import Subnet
 
-    from .attacks import ATTACKS
+    from .attacks import ATTACKS, REDUNDANCY, WARCS
 
     folder = tmp_path_factory.mktemp("subnet")
     crawl = tmp_path_factory.mktemp("crawl")
-    write_crawl(crawl)
-    rules = ("--redundancy", "16", "--lease-blocks", str(LEASE_BLOCKS))
-    with Subnet(folder, (HONEST, *ATTACKS), rules=rules) as subnet:
+    first = crawl / "first.paths"
+    first.write_text("".join(f"{path.relative_to(crawl)}\n" for path in write_crawl(crawl)[:WARCS]))
+    rules = ("--redundancy", str(REDUNDANCY), "--lease-blocks", str(LEASE_BLOCKS))
+    with Subnet(folder, (HONEST, *ATTACKS), rules=rules, work=first) as subnet:
         subnet.devnet.chain.set_hyperparameter("WeightsSetRateLimit", 0)
         subnet.add_wallet("judge", validator=True)
         miner = subnet.mine(HONEST, "--once", "--warcs", "2", "--cpus_per_task", "1")
-        said, _ = miner.communicate(timeout=300)
+        said, _ = miner.communicate(timeout=1800)
         assert miner.returncode == 0, said
         told = attacked(subnet, crawl)
         subnet.devnet.chain.advance(LEASE_BLOCKS)
@@ -113,7 +114,7 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
     environment["PYTHONPATH"] = ":".join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.attacks", str(dataset), str(crawl)], input=json.dumps(plan), text=True,
-        capture_output=True, env=environment, cwd=work, timeout=300, check=False,
+        capture_output=True, env=environment, cwd=work, timeout=1800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -123,7 +124,7 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
 def validated(subnet: Subnet) -> str:
     """What `finest validate --once` says."""
     process = subnet.start("judge", "validate", "--once", "--parallel", "2", *AUDIT, *subnet.wallets["judge"].flags)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=1800)
     assert process.returncode == 0 and "Traceback" not in said, said
     return str(said)
 

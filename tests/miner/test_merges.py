@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from finest.dataset.manifest import read_manifest
-from finest.dataset.merge_inputs import MergeInput, MergeLease
-from finest.errors import RunError, TaskServerError
-from finest.miner.disk import warc_bytes
+from finest.dataset.merge_inputs import MAX_MERGED_ROWS, MergeInput, MergeLease
+from finest.errors import NoRoom, RunError, TaskServerError
+from finest.miner.error_kinds import Kind, kind_of
 from finest.miner.journal import Journal, check_task
+from finest.pipeline.dedup.stages import plan
+from finest.pipeline.merging import room
+from finest.pipeline.options import DEDUP_MEMORY_BYTES
+from finest.recipe.recipe import load_recipe
 from finest.tasks.models import Task
 from tests.miner.test_steps import Bench
 from tests.miner.world import task
@@ -55,7 +59,21 @@ def test_a_merge_is_made_of_the_leased_datasets(parts: list[Published], tmp_path
         assert bench.steps.refined(bench.journal, held).root == done.root
     manifest = read_manifest(bench.journal.dataset)
     assert manifest.merged == lease.roots and done.rows == sum(one.manifest.rows for one in parts) - 3
-    assert warc_bytes(bench.journal, bench.options.common_crawl) == lease.tokens * 16
+
+
+def test_a_merge_without_room_needs_a_person(
+    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The miner keeps the task, and its message has the flag of `finest mine`."""
+    monkeypatch.setattr(room, "free_disk_bytes", lambda _: 1_000)
+    bench = begun(tmp_path / "work", MergeLease.of(map(input_of, parts)), parts[0].manifest.recipe_hash)
+    with bench.lease() as held, pytest.raises(NoRoom, match="larger disk with --work") as refused:
+        bench.steps.refined(bench.journal, held)
+    assert kind_of(refused.value, tmp_path) is Kind.PERSON
+
+
+def test_a_miner_can_compare_the_rows_of_the_largest_lease() -> None:
+    plan(MAX_MERGED_ROWS, load_recipe("fineweb").dedup, DEDUP_MEMORY_BYTES)
 
 
 def test_datasets_that_cannot_be_merged_end_the_task_alone(parts: list[Published], tmp_path: Path) -> None:

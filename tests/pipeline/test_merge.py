@@ -15,9 +15,11 @@ from finest.cli import cli
 from finest.dataset.check_files import check_files
 from finest.dataset.manifest import Manifest, read_manifest, write_manifest
 from finest.dataset.open import open_dataset
-from finest.errors import UsageError, VerifyError
+from finest.errors import NoRoom, RunError, UsageError, VerifyError
 from finest.pipeline.merging import merge as merging
+from finest.pipeline.merging import room
 from finest.pipeline.merging.merge import MergeOptions, merge
+from finest.pipeline.merging.parts import plan_parts
 from finest.pipeline.progress import Progress
 from finest.pipeline.select import select
 from finest.pipeline.verify import verify
@@ -182,6 +184,50 @@ def test_what_does_not_fit_is_refused(parts: list[Published], tmp_path: Path) ->
         with pytest.raises(UsageError, match=says):
             merged(pair, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+def test_a_merge_that_does_not_fit_is_refused_before_its_work(
+    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Disk and memory, from the manifests: what is needed, what there is, where, and the flag to change."""
+    rows = sum(part.manifest.rows for part in parts)
+    signatures = rows * (14 * 8 * 8 + 8)
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "free_disk_bytes", lambda _: signatures)
+        with pytest.raises(NoRoom) as disk:
+            merged(parts, tmp_path / "out")
+    for words in ("of disk", f"{tmp_path} has", "with --out"):
+        assert words in str(disk.value)
+    assert not list((tmp_path / ".out.unfinished").glob("unfinished/*.npy"))
+    for free, mend in ((room.PROCESS_BYTES * 2, "use --workers 1$"), (room.PROCESS_BYTES // 2, "free some memory$")):
+        monkeypatch.setattr(room, "available_memory_bytes", lambda free=free: free)
+        with pytest.raises(NoRoom, match=f"for 2 processes, and this machine has .* free; {mend}"):
+            merged(parts, tmp_path / "out", workers=2)
+    with pytest.raises(RunError, match="allow more with --dedup-memory"):
+        merged(parts, tmp_path / "out", dedup_memory=1_000)
+
+
+def test_the_room_of_a_merge_is_what_it_writes(
+    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Signatures and joined files are there in any case; files apart may be linked; texts only if they are compared."""
+    places = [str(part.folder) for part in parts]
+    datasets = [(place, part.manifest) for place, part in zip(places, parts, strict=True)]
+    recipe, planned = load_recipe("fineweb"), plan_parts(datasets)
+    monkeypatch.setattr(merging, "_merged", lambda *_: sys.exit(1))
+    with pytest.raises(SystemExit):
+        merged(parts, tmp_path / "out")
+    unfinished = tmp_path / ".out.unfinished"
+    size = sum(path.stat().st_size for path in unfinished.rglob("*") if path.suffix in (".npy", ".parquet"))
+    need = room.room(datasets, planned, recipe, unfinished, OPTIONS)
+    assert need.disk_bytes == pytest.approx(size, rel=0.15)
+    none = replace(OPTIONS, compare=False)
+    files = sum(file.size_bytes for _, one in datasets for file in one.files)
+    alone = room.room(datasets[2:], plan_parts(datasets[2:]), recipe, unfinished, none)
+    assert (alone.disk_bytes, alone.likely_bytes) == (0, 0)
+    assert room.room(datasets, planned, recipe, unfinished, none).disk_bytes < files
+    texts = parse_recipe({**recipe.resolved(), "dedup": {**recipe.resolved()["dedup"], "min_jaccard": 0.75}})
+    assert room.room(datasets, planned, texts, unfinished, OPTIONS).likely_bytes > need.likely_bytes + files
 
 
 @pytest.mark.usefixtures("apart")

@@ -43,7 +43,7 @@ class Cluster:
 
     def __init__(self, *, durable: bool = False) -> None:
         self.bin, self.durable = binaries(), durable
-        self.folder = Path(tempfile.mkdtemp(prefix="finest-pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="finest-pg-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._databases = 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from finest.cli import tasks_merge
 from finest.dataset.index import IndexEntry
 from finest.dataset.merge_inputs import MAX_MERGED_ROWS
 from finest.errors import UsageError
@@ -14,7 +15,7 @@ from finest.tasks import store as store_module
 from finest.tasks.accepted import AcceptedTask
 from finest.tasks.check_log import check_log
 from finest.tasks.index import entries_of
-from finest.tasks.merges import name_of
+from finest.tasks.merges import MergeRound, name_of
 from finest.tasks.models import WORK_KINDS, ScoreRequest, Task
 from finest.tasks.problems import Problem
 from finest.tasks.recipes import AskedRecipe
@@ -43,8 +44,16 @@ def entry(number: int, **changes: Any) -> IndexEntry:
 ENTRIES = [entry(number) for number in range(1, 8)]
 
 
+def round_of(
+    store: Store, entries: list[IndexEntry], size: int = 3, price: float = 0.05, **changes: bool
+) -> MergeRound:  # fmt: skip
+    return store.add_merges(CRAWL, AskedRecipe("fineweb", RECIPE, "fineweb"), entries, size, price, **changes)
+
+
 def added(store: Store, entries: list[IndexEntry], size: int = 3, price: float = 0.05) -> int:
-    return store.add_merges(CRAWL, AskedRecipe("fineweb", RECIPE, "fineweb"), entries, size, price)
+    """The number of new merges while a WARC of the crawl has no dataset."""
+    store.add_warcs(CRAWL, paths(1, first=10_000))
+    return len(round_of(store, entries, size, price).sizes)
 
 
 def leased(store: Store, hotkey: str) -> Task:
@@ -56,7 +65,7 @@ def test_a_lease_names_the_datasets_of_one_merge(store: Store) -> None:
     assert added(store, ENTRIES) == 2
     assert added(store, ENTRIES) == 0
     with pytest.raises(Problem, match="every WARC"):
-        store.lease("5Old", 4, 100, recipes=[RECIPE])
+        store.lease("5Old", 4, 100, crawl=name_of(CRAWL, RECIPE), recipes=[RECIPE])
     tasks = [leased(store, hotkey) for hotkey in ("5Alice", "5Bob")]
     for task in tasks:
         assert task.merge is not None and task.warcs == [task.merge.item(CRAWL)] and task.contents == "3 datasets"
@@ -75,8 +84,8 @@ def test_merges_are_drawn_and_recomputed_as_other_work(store: Store) -> None:
     added(store, [*ENTRIES, entry(8), entry(9)], price=0.1)
     leased(store, "5Bob")
     summary = check_log(store.log(0, 10).entries, lists=lambda name: store.warcs_of(name, 0, 10).paths)
-    assert summary.recomputed == 2 and summary.events["imported"] == 2
-    assert [(one.crawl, one.kind, one.price, one.warcs) for one in store.crawls()] == [
+    assert summary.recomputed == 2 and summary.events["imported"] == 3
+    assert [(one.crawl, one.kind, one.price, one.warcs) for one in store.crawls()][:1] == [
         (name_of(CRAWL, RECIPE), "merge", 0.1, 3)
     ]
 
@@ -95,6 +104,60 @@ def test_only_datasets_that_fit_together_are_merged(store: Store) -> None:
             added(store, ENTRIES, size)
     with pytest.raises(UsageError, match="a price is above 0"):
         added(store, ENTRIES, 2, 0.0)
+
+
+def merged_entry(number: int, parts: list[IndexEntry]) -> IndexEntry:
+    """What stands in the index for an accepted merge."""
+    warcs = tuple(warc for one in parts for warc in one.warcs)
+    return entry(number, kind="merge", rows=sum(one.rows for one in parts), warcs=warcs)
+
+
+def test_a_crawl_becomes_one_dataset(store: Store) -> None:
+    """The same call again and again; smaller groups come only when nothing else can."""
+    store.add_warcs(CRAWL, paths(8))
+    seven = [entry(number) for number in range(7)]
+    done = round_of(store, seven)
+    assert (done.sizes, done.waiting, done.left, done.missing, done.whole) == ((3, 3), 2, 1, 1, None)
+    assert round_of(store, seven).sizes == ()
+    every = [*seven, entry(7)]
+    assert round_of(store, every).sizes == ()  # the two that are left over wait for the merges
+    merges = [merged_entry(100, every[:3]), merged_entry(101, every[3:6])]
+    done = round_of(store, [merges[0], *every[3:]])
+    assert (done.sizes, done.waiting, done.left, done.missing) == ((3,), 2, 0, 0)  # a whole group is no last one
+    third = merged_entry(102, [merges[0], *every[6:]])
+    assert round_of(store, [third, *every[3:6]]).sizes == ()
+    done = round_of(store, [third, merges[1]])
+    assert (done.sizes, done.waiting, done.left) == ((2,), 1, 0)
+    whole = merged_entry(103, [third, merges[1]])
+    done = round_of(store, [whole])
+    assert (done.sizes, done.waiting, done.left, done.whole) == ((), 0, 1, whole)
+
+
+def test_the_last_datasets_are_merged_without_missing_files_if_so_asked(store: Store) -> None:
+    store.add_warcs(CRAWL, paths(8))
+    assert round_of(store, ENTRIES[:2]).sizes == ()
+    assert round_of(store, ENTRIES[:2], without_missing=True).sizes == (2,)
+
+
+def test_a_warc_is_merged_once(store: Store) -> None:
+    """Of two datasets with a WARC in common, which a redundancy above one makes, only the first is ever merged."""
+    again = entry(50, warcs=ENTRIES[0].warcs)
+    assert round_of(store, [*ENTRIES[:3], again, ENTRIES[3], ENTRIES[4]], 2).left == 1
+    whole = merged_entry(60, ENTRIES[:2])
+    assert round_of(store, [whole, again, *ENTRIES[2:5]], 2).left == 0
+
+
+def test_what_a_crawl_lacks_is_said() -> None:
+    """Every state has its next step."""
+    said = [
+        tasks_merge._remaining(MergeRound((), *numbers), without_missing=False)
+        for numbers in ((2, 3, 4), (0, 3, 4), (0, 2, 0), (0, 0, 0), (0, 1, 0, ENTRIES[0]))
+    ]
+    for line, words in zip(said, (
+        "2 merges to be accepted, 3 datasets in no merge, 4 WARC files", "--without-missing", "240,000,000 rows or",
+        "No dataset of this crawl", f"one dataset of 100 rows: {ENTRIES[0].place}",
+    ), strict=True):  # fmt: skip
+        assert words in line
 
 
 def test_an_accepted_merge_stands_for_its_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from finest.cli.shared import needs, say, task_store
 from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from finest.dataset.hub import Revision
+    from finest.dataset.index import IndexEntry
+    from finest.tasks.store import Store
 
 
 @click.command("publish-index")
@@ -26,7 +33,14 @@ def publish_index(repo: str, private: bool) -> None:
     finest tasks publish-index --hf-repo my-company/finest-index
     finest open my-company/finest-index --latest --crawl CC-MAIN-2025-26
     """
-    settings = load_settings()
+    with task_store(load_settings()) as store:
+        _, revision = published_index(store, repo, private=private)
+    say(f"Open it:  finest open {revision}")
+    click.echo(str(revision))
+
+
+def published_index(store: Store, repo: str, *, private: bool = False) -> tuple[list[IndexEntry], Revision]:
+    """Publish the index of a server's accepted datasets; return its entries and where it is."""
     with needs("server"):
         from finest.tasks.index import earlier_entries, entries_of
     from finest.cli.views.index import checked
@@ -36,12 +50,10 @@ def publish_index(repo: str, private: bool) -> None:
     from finest.dataset.publish_index import publish_index as send
 
     quiet_client()
-    with task_store(settings) as store:
-        tasks = store.accepted()
-    hub = Hub(say=say)
+    tasks, hub = store.accepted(), Hub(say=say)
     name = hub.full_name(repo)
     with Steps() as steps:
         entries = entries_of(tasks, earlier_entries(hub, name), say, lambda done, of: checked(steps, done, of))
     revision = send(entries, hub, name, private=private, say=say)
-    say(f"{len(entries):,} of {len(tasks):,} accepted datasets are in the index\nOpen it:  finest open {revision}")
-    click.echo(str(revision))
+    say(f"{len(entries):,} of {len(tasks):,} accepted datasets are in the index")
+    return entries, revision

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from finest.cli.shared import say, task_store
+from finest.cli.shared import task_store
 from finest.cli.task_recipes import recipe_at
+from finest.cli.tasks_index import published_index
 from finest.formatting import counted
 from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from finest.tasks.merges import MergeRound
 
 MAX_INPUTS = 64
 """Equal to that of finest.dataset.merge_inputs, whose import would slow down the help; a test compares the two."""
@@ -15,46 +21,66 @@ MAX_INPUTS = 64
 
 @click.command("merge")
 @click.argument("crawl")
-@click.option("--index", "repo", required=True, metavar="OWNER/NAME",
-              help="Index of the accepted datasets, as finest tasks publish-index made it.")  # fmt: skip
+@click.option("--index", "repo", required=True, metavar="[OWNER/]NAME",
+              help="Repository of the index of accepted datasets, which the command publishes first.")  # fmt: skip
 @click.option("--recipe", "recipe_name", required=True, metavar="NAME|REPO@REVISION", help="Recipe of the datasets.")
 @click.option("--inputs", type=click.IntRange(2, MAX_INPUTS), default=16, show_default=True,
-              help="Number of datasets in a merge.")  # fmt: skip
+              help="Number of datasets in a merge, but for the last ones.")  # fmt: skip
 @click.option(
     "--price", type=float, default=0.05, show_default=True, metavar="NUMBER",
     help="Price of a verified token of a merge: a multiple of the usual pay, at most 10.",
 )  # fmt: skip
-def merge_command(crawl: str, repo: str, recipe_name: str, inputs: int, price: float) -> None:
+@click.option("--without-missing", is_flag=True,
+              help="Also merge the last datasets if WARC files of the crawl have no accepted dataset.")  # fmt: skip
+def merge_command(
+    crawl: str, repo: str, recipe_name: str, inputs: int, price: float, without_missing: bool
+) -> None:  # fmt: skip
     """Lease the merging of accepted datasets of a crawl.
 
-    Each task is to merge some datasets of the index, at their pinned revisions: the miner compares all rows by the
-    recipe's MinHash and publishes one dataset without the duplicates. Validators compare its rows with those of the
-    datasets. Datasets that are in a merge already are left out, and so are those left over after the last whole group;
-    run the command again when more are accepted. It also sets the price for new leases.
+    Each task is to merge some accepted datasets, at their pinned revisions: the miner compares all rows by the
+    recipe's MinHash and publishes one dataset without the duplicates, and validators compare its rows with those of the
+    datasets. The command publishes the index, leases merges of the datasets that are in none yet, and says what is
+    left until the crawl is one dataset. Repeat it, for instance from a timer: accepted merges are merged again. Once
+    every WARC file of the crawl has an accepted dataset and every merge is accepted, what is left over is merged, too.
+    It also sets the price for new leases.
 
     \b
-    finest tasks publish-index --hf-repo my-company/finest-index
     finest tasks merge CC-MAIN-2025-26 --index my-company/finest-index --recipe fineweb
     """
-    from finest.dataset.hub import Hub, Revision
-    from finest.dataset.hub_client import quiet_client
-    from finest.dataset.index import read_index
     from finest.errors import UsageError
     from finest.recipe.recipe import SHIPPED
     from finest.tasks.merges import name_of
     from finest.tasks.recipes import AskedRecipe
 
-    settings = load_settings()
-    with task_store(settings) as store:
-        quiet_client()
+    with task_store(load_settings()) as store:
         recipe = recipe_at(recipe_name)
         if recipe.dedup.cluster_size:
             raise UsageError(
                 f"rows of {recipe.name} state the sizes of their clusters, so its datasets cannot be merged"
             )
-        hub = Hub(say=say)
-        index = read_index(hub, Revision(repo, hub.head(repo).sha))
+        entries, _ = published_index(store, repo)
         source = recipe.name if recipe_name in SHIPPED else recipe_name
         asked = AskedRecipe(recipe.name, recipe.hash, source)
-        new = store.add_merges(crawl, asked, index.select(crawl=crawl), inputs, price)
-    click.echo(f"{name_of(crawl, recipe.hash)}: {counted(new, 'new merge')} of {inputs} datasets, price {price:g}")
+        done = store.add_merges(crawl, asked, entries, inputs, price, without_missing=without_missing)
+    datasets = f" of {counted(sum(done.sizes), 'dataset')}" if done.sizes else ""
+    click.echo(f"{name_of(crawl, recipe.hash)}: {counted(len(done.sizes), 'new merge')}{datasets}, price {price:g}")
+    click.echo(_remaining(done, without_missing=without_missing))
+
+
+def _remaining(done: MergeRound, *, without_missing: bool) -> str:
+    """Say in a line what is left until the crawl is one dataset, and what to do."""
+    if done.whole is not None:
+        return f"The crawl is one dataset of {done.whole.rows:,} rows: {done.whole.place}"
+    left = [
+        f"{counted(done.waiting, 'merge')} to be accepted", f"{counted(done.left, 'dataset')} in no merge",
+        f"{counted(done.missing, 'WARC file')} without an accepted dataset",
+    ]  # fmt: skip
+    line = f"Left until the crawl is one dataset: {', '.join(left)}. "
+    if done.waiting or (done.missing and not without_missing):
+        end = "" if done.waiting else "; --without-missing merges the last datasets without those WARC files"
+        return f"{line}Run this command again when more is accepted{end}"
+    if done.left:
+        from finest.dataset.merge_inputs import MAX_MERGED_ROWS
+
+        return f"{line}No two of the datasets have {MAX_MERGED_ROWS:,} rows or fewer, the most that a merge may have"
+    return f"{line}No dataset of this crawl and recipe is accepted yet"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from finest.atomic_files import size_and_sha256
 from finest.dataset.limits import most_groups
-from finest.dataset.manifest import Manifest
+from finest.dataset.manifest import Manifest, NamedFile
 from finest.dataset.row_order import RowOrder, check_roots
 from finest.dataset.rows import (
     HASHED_COLUMNS,
@@ -25,7 +25,7 @@ from finest.dataset.rows import (
 )
 from finest.dataset.selection import AnyRule, unsatisfied
 from finest.dataset.shards import Shard
-from finest.dataset.sources import SourceFile, sources_in
+from finest.dataset.sources import sources_in
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
 
@@ -64,7 +64,7 @@ def _check_strays(folder: Path, manifest: Manifest) -> None:
             raise VerifyError(f"{name}: not named in the manifest")
 
 
-def _check_bytes(folder: Path, file: Shard | SourceFile, progress: Progress) -> None:
+def _check_bytes(folder: Path, file: NamedFile, progress: Progress) -> None:
     try:
         size, sha256 = size_and_sha256(folder / file.path, progress)
     except OSError as error:

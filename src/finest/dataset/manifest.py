@@ -33,6 +33,7 @@ from finest.dataset.page_choice import PageChoice
 from finest.dataset.rows import schema_with
 from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
 from finest.dataset.shards import Shard
+from finest.dataset.signature_index import IndexFile, SignatureIndex
 from finest.dataset.sources import (
     Count,
     Name,
@@ -53,6 +54,10 @@ from finest.recipe.stage import Column
 MANIFEST_NAME = "manifest.json"
 MAX_MERGED = 100_000
 """Datasets that a merged one names, at the most: those of a crawl's tasks of four WARCs are 22,500, and take 1.5 MB."""
+
+
+NamedFile = Shard | SourceFile | IndexFile
+"""A file as a manifest names it."""
 
 
 class _Model(BaseModel):
@@ -103,7 +108,10 @@ class Manifest(_Model):
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
     against: tuple[Sha256, ...] = ()
-    """Root of the earlier dataset whose pages were dropped as duplicates; without one, the field is not written."""
+    """Roots of the earlier datasets whose pages were dropped as duplicates: one of a run, those of the parts of a
+    merged dataset. Without any, the field is not written."""
+    index: SignatureIndex | None = None
+    """The index by which a later run drops the pages that this dataset has; without one, the field is not written."""
     chosen: PageChoice | None = None
     """The only pages that were read, if an index chose them; otherwise the field is not written."""
     merged: Annotated[tuple[Sha256, ...], Field(max_length=MAX_MERGED)] = ()
@@ -115,7 +123,7 @@ class Manifest(_Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name in ("selections", "configurations", "source_files", "against", "chosen", "merged"):
+        for name in ("selections", "configurations", "source_files", "against", "index", "chosen", "merged"):
             if not getattr(self, name):
                 data.pop(name, None)
         return data
@@ -131,9 +139,9 @@ class Manifest(_Model):
         return tuple(selection.rule for selection in self.selections)
 
     @property
-    def files(self) -> tuple[Shard | SourceFile, ...]:
+    def files(self) -> tuple[NamedFile, ...]:
         """Every file that the manifest names."""
-        return (*self.shards, *self.verdicts, *self.source_files)
+        return (*self.shards, *self.verdicts, *self.source_files, *(self.index.files if self.index else ()))
 
     @property
     def source_totals(self) -> SourceTotals:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 MAX_INPUTS = 64
 """Datasets in one merge, at the most: 256 WARCs of tasks of four, some 600,000 rows of a recipe such as fineweb. Merges
 are merged again, so a crawl of 22,500 tasks takes three rounds: 352, 6 and 1."""
-MAX_MERGED_ROWS = 250_000_000
-"""Rows of all datasets of a leased merge: more than a crawl has with the recipes that ship. A validator holds 8 bytes
-for each, and 18 for each that was dropped (finest.validator.merge_rows)."""
+MAX_MERGED_ROWS = 240_000_000
+"""Rows of all datasets of a leased merge: more than a crawl has with the recipes that ship, and as many as a miner's
+deduplication compares in its memory (finest.pipeline.options.DEDUP_MEMORY_BYTES, 4 of them a row). A validator holds
+8 bytes for each, and 18 for each that was dropped (finest.validator.merge_rows)."""
 _Root = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

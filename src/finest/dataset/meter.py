@@ -25,8 +25,9 @@ class Allowance(NamedTuple):
 
 def allowance(manifest: Manifest) -> Allowance:
     """Return what one check of this dataset may read, computed from the rows and bytes that the manifest states."""
-    groups = sum(most_groups(file.rows, file.size_bytes) for file in (*manifest.shards, *manifest.verdicts))
-    stored = sum(file.size_bytes for file in manifest.files)
+    tables = (*manifest.shards, *manifest.verdicts)
+    groups = sum(most_groups(file.rows, file.size_bytes) for file in tables)
+    stored = sum(file.size_bytes for file in tables) + sum(file.size_bytes for file in manifest.source_files)
     return Allowance(
         READS + READS_A_GROUP * groups + READ_TIMES * len(manifest.source_files), READ_BYTES + READ_TIMES * stored
     )

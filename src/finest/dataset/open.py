@@ -29,7 +29,7 @@ from finest.dataset.limits import (
     MAX_MANIFEST_BYTES,
     READER_CPU_S,
 )
-from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, NamedFile, parse_manifest
 from finest.dataset.meter import Metered, allowance
 from finest.dataset.parts import Part, RowGroup
 from finest.dataset.places import Places
@@ -114,6 +114,10 @@ class Dataset:
         """End the reader process; a later read starts another one."""
         self._reader.close()
 
+    def again(self) -> Dataset:
+        """Return the same dataset with a reader of its own, which a forked process needs; nothing is read."""
+        return Dataset(self.place, self.manifest, self._store)
+
     def bound_reading(self) -> None:
         """Limit further reads to what one check of an honest dataset needs; reads beyond it raise VerifyError."""
         self.meter.allowed = allowance(self.manifest)
@@ -121,6 +125,10 @@ class Dataset:
     def row_groups(self) -> list[RowGroup]:
         """Return all row groups of the data files; reads every file's footer."""
         return self._rows.groups()
+
+    def row_groups_between(self, first: int, end: int) -> list[RowGroup]:
+        """Return the row groups whose first row is one from `first` to `end` (exclusive); reads footers of files."""
+        return self._rows.between(first, end)
 
     def read_rows(self, indices: Sequence[int]) -> pa.Table:
         """Return the rows with these indices, in that order, with recomputed hashes; reads their row groups."""
@@ -258,7 +266,7 @@ class Dataset:
         """Return the row groups of the verdict files of a series."""
         return self._verdicts.groups(series)
 
-    def pieces(self, file: Shard | SourceFile) -> Iterator[bytes]:
+    def pieces(self, file: NamedFile) -> Iterator[bytes]:
         """Yield the bytes of a file, in pieces of a few megabytes."""
         for start in range(0, file.size_bytes, _PIECE_BYTES):
             yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
@@ -364,7 +372,7 @@ def _open_revision(hub: Hub, revision: Revision) -> Dataset:
 def _check_listing(revision: Revision, manifest: Manifest, files: dict[str, RemoteFile]) -> None:
     """Compare the size and sha256 that the Hub reports for each file with the manifest.
 
-    The Hub states none for a small file with sources, whose sha256 is compared when it is read.
+    The Hub states none for a small file other than Parquet, whose sha256 is compared when it is read.
     """
     named = {file.path: file for file in manifest.files}
     for path in sorted(files.keys() - named.keys() - _BESIDE):

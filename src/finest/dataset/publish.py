@@ -16,15 +16,18 @@ from finest.dataset.card import CARD_NAME, card
 from finest.dataset.commit import Content, File, Progress, commit
 from finest.dataset.hub import Hub, Revision, git_blob
 from finest.dataset.hub_retry import Say
-from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, NamedFile, read_manifest
 from finest.dataset.shards import Shard
-from finest.dataset.sources import SourceFile, sources_in
+from finest.dataset.sources import sources_in
 from finest.errors import VerifyError
 from finest.masking import holds_secrets, masked, one_line, public_address
 
 CARD_REPO = "OWNER/NAME"
 """Placeholder in a card for the repository's name, until that name is known."""
-FOLDERS = ("data", "verdicts", "sources")
+FOLDERS = ("data", "verdicts", "sources", "index")
+MAX_REGULAR_BYTES = 10 << 20
+"""Size above which the Hub stores no file as git does
+(https://huggingface.co/docs/hub/repositories-getting-started#requirements)."""
 
 
 def publish(
@@ -80,15 +83,16 @@ def title_of(manifest: Manifest) -> str:
     return f"{dumps or 'No dump'}: {manifest.rows:,} rows, root {manifest.root}"
 
 
-def _named_file(folder: Path, file: Shard | SourceFile) -> File:
+def _named_file(folder: Path, file: NamedFile) -> File:
     """Return a file of the manifest as a file to publish, after checking that its bytes match the manifest.
 
-    The Hub may store a file with sources as git does, and then states git's hash of it.
+    The Hub may store a small file other than Parquet as git does, and then states git's hash of it.
     """
     path = folder / file.path
     try:
         found = size_and_sha256(path)
-        blob = git_blob(path.read_bytes()) if isinstance(file, SourceFile) else ""
+        is_large = isinstance(file, Shard) or file.size_bytes > MAX_REGULAR_BYTES
+        blob = "" if is_large else git_blob(path.read_bytes())
     except OSError as error:
         raise VerifyError(f"{file.path}: {error.strerror}") from error
     if found != (file.size_bytes, file.sha256):

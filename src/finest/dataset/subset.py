@@ -231,7 +231,7 @@ class _Subset:
             "roots": self._roots, "root": root_of(self._roots, self._shards),
             "languages": dict(sorted(self._languages.items())),
             "reasons": dict(sorted({KEPT: 0, **self._reasons}.items())),
-            "selections": (*parent.selections, selection),
+            "selections": (*parent.selections, selection), "index": None,
             "configurations": tuple(name for name in parent.configurations if self._languages[name]),
         })  # fmt: skip
         return Manifest.model_validate_json(changed.model_dump_json())

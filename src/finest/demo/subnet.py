@@ -44,16 +44,17 @@ POLL_S = 0.1
 
 
 class Subnet:
-    """A devnet with wallets, and a task server that has imported the devnet's crawl; a context manager."""
+    """A devnet with wallets, and a task server that leases its crawl, or the WARCs in a list; a context manager."""
 
     def __init__(
-        self, folder: Path, miners: Sequence[str], *, cache: Path | None = None, rules: Sequence[str] = ()
-    ) -> None:
+        self, folder: Path, miners: Sequence[str], *, cache: Path | None = None, rules: Sequence[str] = (),
+        work: str | Path = CRAWL,
+    ) -> None:  # fmt: skip
         self.folder = folder.expanduser().absolute()
         self.devnet = Devnet(self.folder / "devnet", users=miners, cache=cache)
         self.wallets: dict[str, DevnetWallet] = {}
         self.api_url = f"http://127.0.0.1:{free_port()}"
-        self._miners, self._rules = tuple(miners), tuple(rules)
+        self._miners, self._rules, self._work = tuple(miners), tuple(rules), work
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Subnet:
@@ -61,7 +62,7 @@ class Subnet:
         try:
             for name in (SERVER, *self._miners):
                 self.add_wallet(name)
-            self.run("tasks", "import", CRAWL)
+            self.run("tasks", "import", self._work)
             self.serve()
         except BaseException:
             self.__exit__()

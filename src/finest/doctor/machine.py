@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from finest.capacity import available_memory_bytes, nearest
 from finest.doctor.subject import Subject
 from finest.findings import Finding, failure, ok, skipped, warning
 from finest.formatting import byte_size, counted
@@ -63,28 +64,10 @@ def available_processors() -> int:
     return cores
 
 
-def available_memory_bytes() -> int:
-    """Return the bytes of memory available without swapping, limited to what the container has left."""
-    left = [_meminfo_bytes("MemAvailable")]
-    with suppress(OSError, ValueError):
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit != "max":
-            left.append(int(limit) - int((_CGROUP / "memory.current").read_text()))
-    return max(0, min(left))
-
-
-def _meminfo_bytes(name: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key == name:
-            return int(value.split()[0]) * 1024
-    return 0
-
-
 def disk(subject: Subject) -> Finding:
     """Check that `--work` is writable and has room for a task, and preferably for several awaiting their verdict."""
     folder = subject.work.expanduser().absolute()
-    there = _nearest(folder)
+    there = nearest(folder)
     if (why := _not_writable(there)) is not None:
         return failure(f"nothing can be written in {there}: {why}", "finest mine --work DIR, a folder of yours")
     free, task = shutil.disk_usage(there).free, task_bytes()
@@ -101,11 +84,6 @@ def disk(subject: Subject) -> Finding:
 def task_bytes() -> int:
     """Return the disk space in bytes that a task of the usual size takes."""
     return needed_bytes(int(WARC_BYTES * TASK_WARCS))
-
-
-def _nearest(folder: Path) -> Path:
-    """Return the folder itself, or its nearest existing parent."""
-    return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def memory(subject: Subject) -> Finding:
@@ -125,7 +103,7 @@ def memory(subject: Subject) -> Finding:
 def room(subject: Subject) -> Finding:
     """Check that a validator's `--work` is writable and has room for its records, a verdict's files and an update."""
     folder = subject.work.expanduser().absolute()
-    there = _nearest(folder)
+    there = nearest(folder)
     if (why := _not_writable(there)) is not None:
         return failure(f"nothing can be written in {there}: {why}", f"{subject.command} --work DIR, a folder of yours")
     free = shutil.disk_usage(there).free

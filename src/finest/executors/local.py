@@ -1,8 +1,9 @@
-"""DataTrove's local executor with workers that may die.
+"""A local executor of DataTrove's pipelines, with workers that may die.
 
-DataTrove's own pool waits forever when the kernel kills a worker, and each of its workers loads models and lists again.
-This executor forks the workers from a process that has already loaded them, and the parent watches each one. When a
-worker dies, it calls `on_death` with the rank, which decides whether the rank runs again.
+DataTrove's own pool waits forever when the kernel kills a worker, each of its workers loads models and lists again, and
+its import takes a quarter of the time in which a run starts. This executor forks the workers from a process that has
+already loaded what they need, and the parent watches each one. When a worker dies, it calls `on_death` with the rank,
+which decides whether the rank runs again.
 
 The ranks are not given beforehand: each worker that is free gets its next one from `next_rank`.
 """
@@ -17,7 +18,6 @@ from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from datatrove.executor import LocalPipelineExecutor
 from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
@@ -37,7 +37,7 @@ def _raise(_: int, error: Exception) -> None:
     raise error
 
 
-class ForkedExecutor(LocalPipelineExecutor):
+class ForkedExecutor:
     """Runs ranks of a DataTrove pipeline in forked workers.
 
     `next_rank(worker)` returns the next rank for that worker, or None if there is none now; the run ends when no worker
@@ -59,8 +59,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         on_death: Callable[[int, int], None],
         on_error: Callable[[int, Exception], None] = _raise,
     ) -> None:
-        super().__init__(list(pipeline), tasks=world_size, workers=workers, logging_dir=str(logging_dir))
-        self.skip_completed = False  # the ledger decides what is finished, not DataTrove's marker files
+        self._pipeline, self._world_size, self._workers = tuple(pipeline), world_size, workers
         self._next_rank, self._logs = next_rank, logging_dir
         self._on_done, self._on_tick, self._on_death, self._on_error = on_done, on_tick, on_death, on_error
 
@@ -85,7 +84,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         for worker in workers:
             if worker.rank is None:
                 worker.give(self._next_rank(worker.number))
-        while len(workers) < self.workers and (rank := self._next_rank(len(workers))) is not None:
+        while len(workers) < self._workers and (rank := self._next_rank(len(workers))) is not None:
             workers.append(self._start(len(workers)))
             workers[-1].give(rank)
 
@@ -128,7 +127,6 @@ class ForkedExecutor(LocalPipelineExecutor):
         log = self._logs / f"worker-{number:03d}.log"
         _say_into(log)
         gc.freeze()  # what was loaded before the fork is not collected, so its memory stays shared
-        self._set_distributed_environment(-1)
         logger.add(_Masked(log), level="INFO", diagnose=False)  # diagnose logs variables, secrets too
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
@@ -151,8 +149,8 @@ class ForkedExecutor(LocalPipelineExecutor):
         own statistics.
         """
         data: Any = None
-        for step in self.pipeline:
-            data = step(data, rank, self.world_size)
+        for step in self._pipeline:
+            data = step(data, rank, self._world_size)
         deque(data or (), maxlen=0)
 
     def _told(self, rank: int, error: Exception) -> Exception:

@@ -22,8 +22,6 @@ BYTES_PER_WARC_BYTE = 0.25
 """Bytes of a task's ledger, shards and verdicts for each byte of its WARCs. Measured with `finest refine` and recipe
 fineweb on one WARC of English pages (66 MB) and one of Common Crawl's mix (52 MB): 0.10 for both together, of which the
 English one's ledger took 0.08. Two and a half times as much leaves space for other recipes."""
-BYTES_PER_MERGED_TOKEN = 4
-"""Bytes that a merge writes for each token of its datasets: 2 are in their files, and signatures come besides."""
 PAGE_BYTES = 30_000
 """Compressed bytes of a page of Common Crawl, on average."""
 RESERVE_BYTES = 512 << 20
@@ -32,8 +30,6 @@ RESERVE_BYTES = 512 << 20
 
 def warc_bytes(journal: Journal, common_crawl: CommonCrawl) -> int:
     """Bytes that a task reads of its WARCs, by its ledger or else by the source that has them. Raises SourceError."""
-    if merge := journal.record.task.merge:
-        return round(merge.tokens * BYTES_PER_MERGED_TOKEN / BYTES_PER_WARC_BYTE)
     try:
         return Ledger.read(journal.dataset).plan.planned_bytes
     except LedgerError:

@@ -217,7 +217,7 @@ class Miner:
         """Do the remaining steps of a task; returns False if an error ended the task (see _handle_error)."""
         lease = self._lease_of(journal)
         try:
-            if journal.record.next_step == "refined":
+            if journal.record.next_step == "refined" and not journal.record.task.merge:  # `merge` checks its own room
                 self._tries.at_work("measuring", journal.id, lease, lambda: self._check_free_space(journal))
             while (step := journal.record.next_step) is not None:
                 self._run_step(journal, lease, step)

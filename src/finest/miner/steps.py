@@ -187,7 +187,8 @@ class Steps:
         """Merge the task's datasets; raises RunError if they cannot be merged, so that the task is released."""
         task, options = journal.record.task, self._options
         assert task.merge is not None
-        merging = MergeOptions(options.cache, options.workers, DEDUP_MEMORY_BYTES)
+        flags = "--work", "--cpus-per-task"
+        merging = MergeOptions(options.cache, options.workers, DEDUP_MEMORY_BYTES, flags=flags)
         is_done = (journal.dataset / MANIFEST_NAME).exists()
         try:
             places = [one.place for one in task.merge.inputs]

@@ -2,6 +2,8 @@
 
     OUT/ledger/assembly/winners/       ids of pages that are kept instead of others (finest.pipeline.assembly.winners)
     OUT/ledger/assembly/DUMP-NNNNN/    a finished shard: its files and a note (finest.pipeline.assembly.write)
+    OUT/ledger/assembly/row-numbers.npy   for each compared page, the number of its row in the dataset, for the index
+    OUT/ledger/assembly/index/         the index (finest.pipeline.dedup.index), and index.json: what the manifest states
 
 A killed assembly continues with the shards that are missing. The last step moves the files into place, the manifest
 last. It depends on the ledger alone.
@@ -16,20 +18,24 @@ import platform
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import finest
 from finest.dataset.card import write_card
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
 from finest.dataset.selection import Rule, Selection
+from finest.dataset.signature_index import FOLDER as INDEX
 from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.errors import RunError
 from finest.formatting import counted
 from finest.pipeline.assembly.pages import Pages
 from finest.pipeline.assembly.shards import plan_shards
 from finest.pipeline.assembly.winners import Winners
-from finest.pipeline.assembly.write import read_note, write_shard
-from finest.pipeline.dedup.index import NAME as INDEX
-from finest.pipeline.dedup.of_run import compared_pages, index_signatures, keep_index
+from finest.pipeline.assembly.write import numbers_path, read_note, write_shard
+from finest.pipeline.dedup.files import whole_file
+from finest.pipeline.dedup.index import NONE, place_index
+from finest.pipeline.dedup.of_run import compared_pages, index_signatures
 from finest.recipe.reasons import KEPT
 from finest.warc.loss import SOURCE_UNREADABLE
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.dataset.page_choice import PageChoice
+    from finest.dataset.signature_index import SignatureIndex
     from finest.dataset.sources import Source, SourceFile
     from finest.pipeline.assembly.shards import Shard
     from finest.pipeline.assembly.write import Note
@@ -56,15 +63,12 @@ def assemble(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Manifest:
     pages = compared_pages(ledger, options, tasks)
     shards = run_shards(ledger, recipe)
     _write_shards(pages, shards, folder, tasks)
-    has_index = (ledger.out / INDEX).exists
-    if options.keep_index and not has_index():
-        index_signatures(pages, folder / INDEX, options.dedup_memory, tasks, has_index)
+    if options.keep_index:
+        _write_index(pages, shards, folder, options.dedup_memory, tasks)
 
     def put_together() -> None:
-        manifest = _put_together(ledger, recipe, shards, folder)
-        if options.keep_index and not has_index():
-            keep_index(pages, folder / INDEX, manifest.root, tasks.progress)
-            (folder / INDEX).rename(ledger.out / INDEX)
+        index = place_index(folder, ledger.out, tasks.progress) if options.keep_index else None
+        manifest = _put_together(ledger, recipe, shards, folder, index)
         write_card(ledger.out, manifest)
         write_manifest(ledger.out, manifest)
         for path in (folder, ledger.folder / "dedup"):
@@ -95,15 +99,45 @@ def _write_shards(pages: Pages, shards: Sequence[Shard], folder: Path, tasks: Ta
     tasks.run("Writing shards", range(len(shards)), write, is_written)
 
 
-def _put_together(ledger: Ledger, recipe: Recipe, shards: Sequence[Shard], folder: Path) -> Manifest:
-    """Move the files of the shards into place, and return the manifest over them."""
+def _write_index(pages: Pages, shards: Sequence[Shard], folder: Path, memory_bytes: int, tasks: Tasks) -> None:
+    """Write the signatures of the run's index; the shards are written."""
+    path = folder / "row-numbers.npy"
+
+    def number() -> None:
+        folders, notes = _written(shards, folder)
+        place = {series: at for at, note in zip(folders, notes, strict=True) for series in note.roots}
+        series = _series_order(notes, by_language=bool(pages.recipe.language.table))
+        rows = np.full(int(pages.first_compared[-1]), NONE, np.uint32)
+        first = 0
+        for name in series:
+            numbers = np.fromfile(numbers_path(place[name], name), np.int64)
+            rows[numbers] = np.arange(first, first + len(numbers), dtype=np.uint32)
+            first += len(numbers)
+        with whole_file(path) as file:
+            np.save(file, rows)
+
+    is_placed = (folder / "index.json").exists
+    tasks.once("Numbering rows", number, path.exists)
+    index_signatures(pages, np.load(path, mmap_mode="r"), folder, memory_bytes, tasks, is_placed)
+
+
+def _written(shards: Sequence[Shard], folder: Path) -> tuple[list[Path], list[Note]]:
+    """Return the folders of the shards, and their notes."""
     folders = [folder / shard.folder for shard in shards]
     notes = [note for path in folders if (note := read_note(path)) is not None]
     if len(notes) < len(shards):
         raise RunError(f"a shard is missing in {folder}; run the same command again")
+    return folders, notes
+
+
+def _put_together(
+    ledger: Ledger, recipe: Recipe, shards: Sequence[Shard], folder: Path, index: SignatureIndex | None
+) -> Manifest:  # fmt: skip
+    """Move the files of the shards into place, and return the manifest over them."""
+    folders, notes = _written(shards, folder)
     few = are_few(sum(note.sources.totals.sources for note in notes), sum(note.slices for note in notes))
     choice = _choice(ledger, folders, notes)
-    manifest = _manifest(ledger, recipe, notes, _sources(folders, notes) if few else [], choice)
+    manifest = _manifest(ledger, recipe, notes, _sources(folders, notes) if few else [], choice, index)
     for path, note in zip(folders, notes, strict=True):
         for file in (*note.rows, *note.verdicts, *(() if few else (note.sources,))):
             if (path / file.path).exists():  # else a killed process has moved it
@@ -131,12 +165,17 @@ def _choice(ledger: Ledger, folders: Sequence[Path], notes: Sequence[Note]) -> P
 
 
 def _manifest(
-    ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: list[Source], choice: PageChoice | None
+    ledger: Ledger,
+    recipe: Recipe,
+    notes: Sequence[Note],
+    sources: list[Source],
+    choice: PageChoice | None,
+    index: SignatureIndex | None,
 ) -> Manifest:
     """Build the manifest; without `sources`, they lie in the files of the shards."""
     by_language = bool(recipe.language.table)
     found = {series: root for note in notes for series, root in note.roots.items()}
-    roots = {series: found[series] for series in (sorted(found) if by_language else found)}
+    roots = {series: found[series] for series in _series_order(notes, by_language=by_language)}
     place = {series: number for number, series in enumerate(roots)}
     rows = sorted((file for note in notes for file in note.rows), key=lambda file: place[series_of(file.path)])
     languages = sum_counts(note.languages for note in notes)
@@ -164,8 +203,15 @@ def _manifest(
         configurations=tuple(languages) if by_language else (),
         selections=_selections(ledger.plan.where, notes, by_language=by_language),
         against=(ledger.plan.against,) if ledger.plan.against else (),
+        index=index,
         chosen=choice,
     )
+
+
+def _series_order(notes: Sequence[Note], *, by_language: bool) -> list[str]:
+    """Return the series of the rows' files in the order of the dataset."""
+    found = [series for note in notes for series in note.roots]
+    return sorted(found) if by_language else found
 
 
 def _selections(where: str | None, notes: Sequence[Note], *, by_language: bool) -> tuple[Selection, ...]:
@@ -181,7 +227,7 @@ def _selections(where: str | None, notes: Sequence[Note], *, by_language: bool) 
 
 def _remove_others(out: Path, named: set[str]) -> None:
     """Remove what an earlier dataset left in the folders of this one."""
-    for name in ("data", "verdicts", "sources"):
+    for name in ("data", "verdicts", "sources", INDEX):
         for path in sorted((out / name).rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from finest.dataset.shards import Shard
-    from finest.dataset.sources import SourceFile
+    from finest.dataset.manifest import NamedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _deliver(folder: Path, store: Location, say: Callable[[str], None]) -> None:
     return say(f"{store} holds the dataset; its ledger is in {folder}")
 
 
-def _put(folder: Path, store: Location, file: Shard | SourceFile, *, is_there: bool) -> None:
+def _put(folder: Path, store: Location, file: NamedFile, *, is_there: bool) -> None:
     """Upload one file, unless the store already holds it with the right sha256."""
     if is_there and store.sha256(file.path, file.size_bytes) == file.sha256:
         return

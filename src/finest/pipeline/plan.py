@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
-from finest.pipeline.dedup.index import Index, check_indexable
+from finest.pipeline.dedup.against import open_earlier
+from finest.pipeline.dedup.index import check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.missing import leave_out
@@ -44,22 +46,33 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         check_indexable(options.recipe)
         if options.where is not None:
             raise UsageError("--keep-index is for all rows; select afterwards with finest select")
+    against = None
     if options.against is not None:
-        progress.say(f"Checking the index in {options.against}")
-        Index.open(options.against).check(options.recipe)
+        progress.say(f"Looking at the earlier dataset {options.against}")
+        against = open_earlier(options.against, options.recipe).manifest.root
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    plan = make_plan(options, progress)
+    plan = replace(make_plan(options, progress), against=against)
     if options.restart:
         wipe(options.out)
     return Ledger.begin(options.out, plan)
 
 
-def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
-    """Return the manifest of a finished run; None if there is work left. The manifest is written last."""
-    if not (ledger.out / "manifest.json").exists():
+def finished(ledger: Ledger, progress: Progress, *, with_index: bool = False) -> Manifest | None:
+    """Return the manifest of a finished run; None if there is work left. The manifest is written last.
+
+    Raises UsageError if the run was finished without the index that is wanted now.
+    """
+    path = ledger.out / "manifest.json"
+    if not path.exists():
         return None
+    manifest = read_manifest(ledger.out)
+    if with_index and manifest.index is None:
+        raise UsageError(
+            f"{ledger.out} is finished and has no index: remove {path} and run the same command again, which makes the "
+            f"dataset with its index from the pages that are judged"
+        )
     progress.say(f"{ledger.out} is already finished")
-    return read_manifest(ledger.out)
+    return manifest
 
 
 def finish(
@@ -104,7 +117,6 @@ def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
-        against=Index.open(options.against).root if options.against is not None else None,
         chosen=chosen,
         rule=SliceRule.of(int(sources.sizes.sum())),
     )

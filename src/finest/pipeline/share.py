@@ -91,7 +91,7 @@ def opened(folder: Path, stage: Stage = "slices") -> tuple[Ledger, Submission, R
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
         workers=submission.allotment_of(stage).cpus_per_task, engine=ledger.plan.engine,
         dedup_memory=submission.dedup_memory,
-        against=Path(submission.against) if submission.against else None, keep_index=submission.keep_index,
+        against=submission.against, keep_index=submission.keep_index,
         requests_per_s=submission.requests_per_s,
         max_pause_s=submission.max_pause_s, allow_missing=submission.allow_missing,
     )  # fmt: skip

@@ -63,7 +63,7 @@ class Submission:
     dedup_memory: int
     """Memory in bytes of each process of the deduplication."""
     against: str | None
-    """Folder of the finished dataset whose pages are duplicates; None for none."""
+    """The finished dataset whose pages are duplicates, a folder or a place on the Hub; None for none."""
     keep_index: bool
     """Whether the run writes the index of its dataset."""
     max_pause_s: float
@@ -121,7 +121,7 @@ def new(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment,
         missing=tuple((span.start, span.stop) for span in spans_of(ranks)),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
-        against=str(options.against.absolute()) if options.against else None,
+        against=_absolute(options.against),
         keep_index=options.keep_index,
         max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
         allow_missing=options.allow_missing, submitted_s=time.time(), dataset=dataset,
@@ -129,6 +129,11 @@ def new(
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))
     return made
+
+
+def _absolute(place: str | None) -> str | None:
+    """Return the place of a dataset for processes in other folders."""
+    return str(Path(place).absolute()) if place and Path(place).is_dir() else place
 
 
 def _run_id(out: Path) -> str:

@@ -200,9 +200,9 @@ class Tokenizer:
     def _tokenize(self, text: str) -> _Found:
         if self._memo.core:
             core, rules = self._memo.core
-            joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
-            if not counts >> 3 * FIELD:
-                return _Found(joined, n, counts + packed(non_symbol, chars, alpha))
+            joined, n, counts, *others, is_linked = core.splitter_words(rules, text, self._memo)
+            if not is_linked:
+                return _Found(joined, n, (counts & ALL_COUNTS) + packed(*others))
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
@@ -249,6 +249,8 @@ class Tokenizer:
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
+        if " ".join(line.split()) == line:
+            return list(self._tokenize(line).tokens)
         pieces = GAP_OR_CHUNK.findall(line)
         chunks = [piece for piece in pieces if not piece.isspace()]
         known = list(map(self._memo.__getitem__, chunks))

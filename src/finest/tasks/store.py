@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from finest.dataset.index import IndexEntry
     from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
+    from finest.tasks.merges import MergeRound
     from finest.tasks.models import WorkKind
     from finest.tasks.recipes import AskedRecipe
     from finest.tasks.work import NewWork
@@ -272,10 +273,15 @@ class Store:
         return self._database.write(lambda connection: add_work(connection, work, price))
 
     def add_merges(
-        self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float
-    ) -> int:  # fmt: skip
-        """Add merges of `size` datasets of an index that are in none yet, and set the price; returns how many."""
-        return self._database.write(lambda connection: merges.add(connection, crawl, recipe, entries, size, price))
+        self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float, *,
+        without_missing: bool = False,
+    ) -> MergeRound:  # fmt: skip
+        """Add merges of datasets of an index that are in none yet, and set the price (finest.tasks.merges.add)."""
+        return self._database.write(
+            lambda connection: merges.add(
+                connection, crawl, recipe, entries, size, price, without_missing=without_missing
+            )
+        )
 
     def has_work(self, name: str) -> bool:
         """Whether there is a work of this name."""

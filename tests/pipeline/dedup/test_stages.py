@@ -84,7 +84,7 @@ def files_of(signatures: list[list[np.ndarray | None]], folder: Path) -> list[Si
 def stages_of(files: list[SignatureFile], folder: Path, *, ranges: int = 1, batch_rows: int = 1000) -> Stages:
     """The stages of a run whose buckets are divided into that many ranges."""
     run = RunSignatures(files)
-    return Stages(run, DedupPlan(run.total_rows, ranges, batch_rows, 0, 0, 0), folder)
+    return Stages(run, DedupPlan(run.total_rows, ranges, batch_rows, 0, 0, 0, 0), folder)
 
 
 def survivors(

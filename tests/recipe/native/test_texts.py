@@ -281,7 +281,7 @@ def in_python() -> Tokenizer:
 
 
 TEXT = st.lists(
-    st.sampled_from([*PARTS, "foo:)", ")", "é", "“don’t", "IS_ALPHA", "\u00a0", "\x1c"]) | st.just(" ")
+    st.sampled_from([*PARTS, "foo:)", ")", "é", "“don’t", "IS_ALPHA", "\u00a0", "\x1c"]) | st.sampled_from([" ", "\n"])
 ).map("".join)
 
 
@@ -289,6 +289,17 @@ TEXT = st.lists(
 @settings(max_examples=examples(60, 5_000))
 def test_words(in_python: Tokenizer, text: str) -> None:
     """All words of a text and their counts, special cases across chunks and spaCy's own quirk included."""
+    assert TOKENIZER.words(text) == in_python.words(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_linked"),
+    [("foo:) )", True), ("foo:)\u00a0)", True), ("foo:)\n)", False), ("foo:) (", False), ("foo:) bar )", False)],
+)
+def test_only_neighbours_in_a_line_send_a_text_to_python(in_python: Tokenizer, text: str, is_linked: bool) -> None:
+    """A chunk that another one may change costs nothing more while no such chunk is beside it."""
+    core, rules = TOKENIZER._memo.core or pytest.skip(f"no compiled core: {native.missing()}")
+    assert core.splitter_words(rules, text, TOKENIZER._memo)[-1] == is_linked
     assert TOKENIZER.words(text) == in_python.words(text)
 
 

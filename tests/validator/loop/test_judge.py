@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from finest.dataset.merge_inputs import MergeInput, MergeLease
 from finest.dataset.page_choice import PageChoice
 from finest.errors import TaskServerError, TaskServerUnavailable
+from finest.tasks.models import Task
 from finest.validator.evidence import read_evidence
 from finest.validator.loop.assignment import RetryLater
-from finest.validator.loop.judge import IDLE_S, _RunningVerdict
+from finest.validator.loop.judge import IDLE_S, LONG_MERGE_ROWS, _RunningVerdict
 from finest.validator.loop.lines import Entry
 from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Evidence
@@ -222,3 +224,62 @@ def test_packets_and_merges_are_judged_without_whole_warcs(world: World) -> None
     assert [(job.warcs, job.heldout, job.subject.task.packet, job.subject.task.merge) for job in jobs] == [
         ((), (), packet, None), ((), (), None, merge),
     ]  # fmt: skip
+
+
+def long_merge() -> Task:
+    """A leased merge of so many rows that it is judged beside other lines."""
+    merge = MergeLease.of(
+        MergeInput(place=f"alice/web@{number:040x}/tasks/t", root=f"{number:064x}", rows=LONG_MERGE_ROWS, tokens=9)
+        for number in range(2)
+    )
+    return task(kind="merge", merge=merge, warcs=[merge.item("CC-MAIN-2025-26")])
+
+
+def test_merges_that_take_an_hour_hold_nobody_up(world: World) -> None:
+    """However many are forged, they wait for each other alone: one is judged at a time, beside all other lines."""
+    leased, small = long_merge(), world.subject
+
+    def found(entry: Entry) -> Any:
+        told, _ = small(entry)
+        if entry.hotkey != ALICE:
+            return small(entry)
+        return told.model_copy(update={"task": assignment_of(leased)}), leased
+
+    judged, begun, over = list[str](), threading.Event(), threading.Event()
+
+    def verdict(job: Any) -> VerdictResult:
+        if job.merged_rows:
+            begun.set()
+            assert over.wait(60)
+        judged.append(job.subject.submission.hotkey)
+        return evidence(job, "manifest", "fail")
+
+    world.found, world.verdict = found, verdict
+    world.queue.add([*(seen(ALICE, number) for number in range(5)), seen(BOB, 7), seen(CAROL, 8)])
+    judge = world.judge()
+    assert [judge.next() for _ in range(2)] == [0.0, 0.0]  # the first look finds out what they are
+    slow = threading.Thread(target=lambda: judge.next(apart=True))
+    slow.start()
+    assert begun.wait(60)
+    while judge.next() != IDLE_S:
+        pass
+    assert judged == [BOB, CAROL]
+    over.set()
+    slow.join()
+    assert judged == [BOB, CAROL, ALICE] and world.queue.counts().waiting == 4
+    while judge.next(apart=True) != IDLE_S:
+        pass
+    assert world.queue.counts().waiting == 0
+
+
+def test_once_judges_the_long_merges_too(world: World) -> None:
+    leased = long_merge()
+    told = world.subject(seen(ALICE))[0].model_copy(update={"task": assignment_of(leased)})
+    world.found = lambda _: (told, leased)
+    world.verdict = lambda job: evidence(job, "manifest", "fail")
+    world.queue.add([seen()])
+    validator = world.validator()
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(validator._judge_all, apart=apart) for apart in (True, False)]:
+            one.result(60)
+    assert world.queue.counts().verdicts == {"fail": 1}

@@ -83,16 +83,31 @@ def test_yesterday_is_forgotten(queue: Queue) -> None:
     assert following(queue, now_s=time.time() + DAY_S + 1).hotkey == ALICE
 
 
-def test_the_next_line_is_found_without_reading_all_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_next_line_is_found_without_reading_all_lines(tmp_path: Path, apart: bool) -> None:
     """SQLite reads the lines of a day and those that wait, each by its index."""
     path = tmp_path / "queue.db"
     Queue.open(f"sqlite:///{path}").close()
-    statement = str(queue_statements.NEXT.compile(dialect=sqlite.dialect()))
+    statement = str(queue_statements.NEXT[apart].compile(dialect=sqlite.dialect()))
     with closing(sqlite3.connect(path)) as database:
         plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", [1] * statement.count("?")).fetchall()
     steps = [step for *_, step in plan if "validator_submissions" in step]
     assert len(steps) == 2
     assert all(step.startswith("SEARCH") for step in steps), steps
+
+
+def test_a_long_verdict_makes_no_hotkey_slow(queue: Queue) -> None:
+    """A line that is judged apart is nobody else's next one, and its CPU time delays no other line of its hotkey."""
+    queue.add([seen(ALICE, 0), seen(ALICE, 2), seen(BOB, 1)])
+    queue.set_apart(following(queue))
+    assert [following(queue).hotkey, following(queue, now_s=SOON_S).block] == [BOB, 101]
+    long = queue.next(apart=True)
+    assert long is not None and (long.hotkey, long.block) == (ALICE, 100)
+    queue.record_verdict(following(queue), settled(cpu_s=1.0))
+    queue.record_verdict(long, settled(cpu_s=4_000.0))
+    queue.add([seen(BOB, 3)])
+    assert following(queue).hotkey == ALICE
+    assert queue.next(apart=True) is None
 
 
 def test_what_is_put_off_waits(queue: Queue) -> None:

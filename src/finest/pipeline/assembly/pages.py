@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from finest.pipeline.dedup.forest import CHUNK
 from finest.pipeline.dedup.index import NONE
 from finest.recipe.reasons import KEPT
 from finest.recipe.stages import ORDERS
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from finest.pipeline.dedup.index import Index
     from finest.pipeline.dedup.signatures import Rows
     from finest.pipeline.dedup.survivors import Survivors
     from finest.pipeline.ledger import Ledger
@@ -43,13 +41,10 @@ def first_numbers(ledger: Ledger, recipe: Recipe) -> NDArray[np.int64]:
 class Pages:
     """The compared pages of a run, of which `found` says what became of them: None if the recipe compares none."""
 
-    def __init__(
-        self, ledger: Ledger, recipe: Recipe, first: NDArray[np.int64], found: Survivors | None,
-        against: Index | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, ledger: Ledger, recipe: Recipe, first: NDArray[np.int64], found: Survivors | None) -> None:
         self.ledger, self.recipe = ledger, recipe
         self.first_compared = first
-        self._found, self._against = found, against
+        self._found = found
         self.survivors: Rows | None = None if found is None else found.kept
 
     def compared(self, source: int) -> tuple[int, int]:
@@ -80,22 +75,11 @@ class Pages:
     def kept_earlier(self, source: int) -> dict[int, str]:
         """Return the ids of the rows of an earlier dataset that are kept instead of pages of a source, by place."""
         first, end = self.compared(source)
-        if self._found is None or self._found.earlier is None or self._against is None:
+        if self._found is None or self._found.earlier is None or self._found.earlier_ids is None:
             return {}
         rows = self._found.earlier[first:end]
-        return {place: self._against.id_of(int(rows[place])) for place in np.flatnonzero(rows != NONE).tolist()}
-
-    def is_row(self) -> NDArray[np.bool_]:
-        """Return for each compared page of the run whether it is kept, but for repeats within a gzip member."""
-        total = int(self.first_compared[-1])
-        kept = np.ones(total, np.bool_)
-        if self._found is not None:
-            for start in range(0, total, CHUNK):
-                part = self._found.kept[start : start + CHUNK]
-                kept[start : start + CHUNK] = part == np.arange(start, start + len(part))
-                if self._found.earlier is not None:
-                    kept[start : start + CHUNK] &= self._found.earlier[start : start + CHUNK] == NONE
-        return kept
+        places = np.flatnonzero(rows != NONE)
+        return dict(zip(places.tolist(), self._found.earlier_ids.of(rows[places]), strict=True))
 
     def of_rows(self, pack: Pack) -> NDArray[np.int64]:
         """Return for each row of a pack its place among the compared pages of its source."""

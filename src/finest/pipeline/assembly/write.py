@@ -1,4 +1,8 @@
-"""Write one shard: the rows, the verdicts and the sources of its range, and what the last step must know of them."""
+"""Write one shard: the rows, the verdicts and the sources of its range, and what the last step must know of them.
+
+DUMP-NNNNN/shard.json          the note on the shard
+DUMP-NNNNN/numbers/SERIES      for each row of a series of files, in order, the page's number in the run (int64)
+"""
 
 from __future__ import annotations
 
@@ -141,34 +145,42 @@ class _ShardFiles:
             outcome.drop_repeats(here, whole)
             survived = outcome.is_kept[here]
             rows = left.filter(pa.array(survived)) if not survived.all() else left
+            places_left = here[survived]
             if self._keep is not None:
-                rows = self._choose(rows, outcome, here[survived])
-            self._add(rows)
+                stays = self._choose(rows, outcome, places_left)
+                rows, places_left = rows.filter(pa.array(stays)), places_left[stays]
+            self._add(rows, places_left + outcome.first)
 
-    def _choose(self, rows: pa.RecordBatch, outcome: _Outcome, places: NDArray[np.int64]) -> pa.RecordBatch:
-        """Return the rows that the run's selection keeps."""
+    def _choose(self, rows: pa.RecordBatch, outcome: _Outcome, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which rows the run's selection keeps."""
         assert self._keep is not None
-        for series, part in self._by_series(rows):
-            self._all.add(series, map(bytes.fromhex, part.column("row_hash").to_pylist()))
-        stays = self._keep(rows)
-        outcome.is_left_out[places] = ~stays.to_numpy(zero_copy_only=False)
-        return rows.filter(stays)
+        for series, part, _ in self._by_series(rows):
+            self._all.add(series, map(bytes.fromhex, part["row_hash"].to_pylist()))
+        stays = self._keep(rows).to_numpy(zero_copy_only=False)
+        outcome.is_left_out[places] = ~stays
+        return np.asarray(stays)
 
-    def _add(self, rows: pa.RecordBatch) -> None:
+    def _add(self, rows: pa.RecordBatch, numbers: NDArray[np.int64]) -> None:
+        """Write rows, and the numbers of their pages."""
         self._tokens += pc.sum(rows["token_count"]).as_py() or 0
         _count(self._languages, rows["language"])
-        for series, part in self._by_series(rows):
+        for series, part, chosen in self._by_series(rows):
             if series not in self._rows:
                 self._rows[series] = ShardWriter(self._folder, series, self._schema)
             self._rows[series].write(part)
+            path = numbers_path(self._folder, series)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                numbers[chosen].tofile(file)
 
-    def _by_series(self, rows: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Yield the rows by the series of files that they belong to."""
+    def _by_series(self, rows: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch, NDArray[np.bool_] | slice]]:
+        """Yield the series of files that the rows belong to, each with its rows and which ones they are."""
         if not self._by_language:
-            yield rows_series(self._shard.verdicts), rows
+            yield rows_series(self._shard.verdicts), rows, slice(None)
             return
         for language in sorted(set(rows["language"].to_pylist())):
-            yield rows_series(self._shard.verdicts, language), rows.filter(pc.equal(rows["language"], language))
+            chosen = pc.equal(rows["language"], language)
+            yield rows_series(self._shard.verdicts, language), rows.filter(chosen), np.asarray(chosen)
 
     def _write_verdicts(self, pack: Pack, outcome: _Outcome) -> None:
         """Write the verdicts; a duplicate gets its reason and the page kept instead, others those of the selection."""
@@ -217,13 +229,14 @@ class _Outcome:
     """The result of deduplication for the compared pages of one source, by their places among them."""
 
     def __init__(self, pages: Pages, source: int) -> None:
-        first, end = pages.compared(source)
+        self.first, end = pages.compared(source)
+        """The number of the first of them in the run."""
         self._instead = pages.kept_instead(source)
-        self.is_kept = self._instead == np.arange(first, end)
+        self.is_kept = self._instead == np.arange(self.first, end)
         self._earlier = pages.kept_earlier(source)
         self.is_kept[list(self._earlier)] = False
         self._jaccard = pages.jaccard(source)
-        self.is_left_out = np.zeros(end - first, np.bool_)
+        self.is_left_out = np.zeros(end - self.first, np.bool_)
         """Whether the run's selection leaves the row out."""
         self.sizes = pages.sizes(source)
         self._repeats: dict[int, str] = {}
@@ -261,6 +274,11 @@ class _Outcome:
         if self._jaccard is None:
             return None
         return [1.0 if place in self._repeats else float(self._jaccard[place]) for place in places.tolist()]
+
+
+def numbers_path(folder: Path, series: str) -> Path:
+    """Return the file in a shard's folder with the numbers of the pages of a series' rows."""
+    return folder / "numbers" / series
 
 
 def with_sizes(batch: pa.RecordBatch, sizes: NDArray[np.int64]) -> pa.RecordBatch:

@@ -1,75 +1,168 @@
-"""Drop the pages that an earlier dataset has: find its rows by the index, then pass them on within each cluster.
+"""Find the rows of an earlier dataset that share a bucket with pages of a run, and drop pages that it has.
 
-    OUT/ledger/dedup/like-T-of-TT.npy   for each row of the parts of task T: the row of the dataset with an equal bucket
-    OUT/ledger/dedup/earlier.npy        for each row, in order: the row of the dataset that is kept instead
+    OUT/ledger/dedup/earlier/index/     the dataset's index: links to local files, copies of those on the Hub
+    OUT/ledger/dedup/like-T-of-TT.npy   pages of the parts of task T and rows of the dataset that share a bucket, by row
+    OUT/ledger/dedup/earlier.npy        for each page, in order: the row of the dataset that is kept instead
 
-A cluster with a page that the dataset has is dropped as a whole, as in one run over both in which the dataset's pages
-come first.
+If the recipe compares texts, `finest.pipeline.dedup.pairs` decides which page is dropped. Otherwise a cluster with a
+page that the dataset has is dropped as a whole, as in one run over both in which the dataset's pages come first.
 """
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
+from finest.atomic_files import size_and_sha256, temporary_name
+from finest.dataset.open import open_dataset
+from finest.errors import UsageError, VerifyError
+from finest.pipeline.dedup.earlier_ids import EarlierIds, write_ids
+from finest.pipeline.dedup.earlier_sample import sample_agrees
 from finest.pipeline.dedup.files import whole_file
-from finest.pipeline.dedup.index import NONE
+from finest.pipeline.dedup.index import NONE, Index, check_indexable, rules_of
+from finest.pipeline.dedup.signatures import RunSignatures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from finest.pipeline.dedup.index import Index
+    from finest.dataset.open import Dataset
+    from finest.dataset.signature_index import IndexFile, SignatureIndex
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.tasks import Tasks
+    from finest.recipe.recipe import Recipe
+    from finest.recipe.toolbox import Toolbox
 
 _TASK_PARTS = 64
+
+
+def open_earlier(place: str, recipe: Recipe) -> Dataset:
+    """Open the dataset of `--against`: a folder, or OWNER/NAME@REVISION on the Hub.
+
+    Raises UsageError if it has no index, or one that the recipe cannot use; VerifyError if it is not what its manifest
+    says; HubError or a subclass if the Hub refuses.
+    """
+    check_indexable(recipe)
+    dataset = open_dataset(place)
+    if dataset.manifest.index is None:
+        raise UsageError(f"{place} has no index; refine its sources with --keep-index")
+    ours = rules_of(recipe.resolved())
+    try:
+        theirs = rules_of(dataset.manifest.recipe)
+    except ValidationError as error:
+        raise UsageError(f"{place}: its recipe deduplicates in a way that this version does not know") from error
+    if theirs != ours:
+        differing = sorted(key for key, value in ours.items() if theirs.get(key) != value)
+        raise UsageError(f"{place}: the index is of a recipe with another {', '.join(differing)}")
+    return dataset
 
 
 class Earlier:
     """The comparison of a run with an earlier dataset, in the folder of the deduplication."""
 
-    def __init__(self, folder: Path, parts: Sequence[Signatures], index: Index) -> None:
-        self._folder, self._parts, self._index = folder, parts, index
+    def __init__(self, folder: Path, parts: Sequence[Signatures], dataset: Dataset) -> None:
+        assert dataset.manifest.index is not None
+        self.folder, self.parts, self.dataset = folder, parts, dataset
+        self._stated: SignatureIndex = dataset.manifest.index
+        self.starts = RunSignatures(parts).starts
         self._tasks = -(-len(parts) // _TASK_PARTS)
 
-    def run(self, survivor: Rows, tasks: Tasks) -> NDArray[np.uint32]:
-        """Return for each row the dataset's row that is kept instead; NONE for a row of a cluster that it has not."""
-        path = self._folder / "earlier.npy"
+    @property
+    def rows_path(self) -> Path:
+        return self.folder / "earlier.npy"
+
+    def look_up(self, tasks: Tasks) -> None:
+        """Find the rows that share a bucket with the pages."""
+        is_over = self.rows_path.exists
+        tasks.run(
+            "Reading the index of the earlier dataset", range(len(self._stated.files)), self._fetch,
+            lambda number: self._index_path(self._stated.files[number]).exists() or is_over(),
+        )  # fmt: skip
         tasks.run(
             "Comparing with the earlier dataset", range(self._tasks), self._look_up,
-            lambda task: self._path(task).exists() or path.exists(),
+            lambda task: self._path(task).exists() or is_over(),
         )  # fmt: skip
-        tasks.once("Joining the pages of the earlier dataset", lambda: self._write(path, survivor), path.exists)
-        earlier: NDArray[np.uint32] = np.load(path, mmap_mode="r")
-        return earlier
+
+    def drop_clusters(self, survivor: Rows, tools: Toolbox, tasks: Tasks) -> None:
+        """Drop the clusters with a page that shares a bucket with a row; says how many of a sample resemble the row."""
+
+        def drop() -> None:
+            agreeing, drawn = sample_agrees(self, tools)
+            if drawn:
+                tasks.progress.say(
+                    f"{agreeing} of {drawn} rows drawn share a bucket with the pages that are dropped for them; for "
+                    f"the others, the index of {self.dataset.place} is all that says so"
+                )
+            self._write(survivor)
+
+        tasks.once("Joining the pages of the earlier dataset", drop, self.rows_path.exists)
+
+    def kept(self, tasks: Tasks) -> tuple[NDArray[np.uint32], EarlierIds]:
+        """Return for each page the dataset's row that is kept instead, NONE without one, and the ids of these rows."""
+        rows: NDArray[np.uint32] = np.load(self.rows_path, mmap_mode="r")
+        return rows, write_ids(self.folder, rows, self.dataset, tasks)
+
+    def matches(self) -> Iterator[NDArray[np.int64]]:
+        """Yield what `Index.matches` found of the pages of each task, mapped, and by row instead."""
+        for task in range(self._tasks):
+            yield np.load(self._path(task), mmap_mode="r")
+
+    def _fetch(self, number: int) -> None:
+        """Bring a file of the index here; raises VerifyError if it is not the one that the manifest names."""
+        file = self._stated.files[number]
+        target = self._index_path(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.dataset.place, Path):
+            path = (self.dataset.place / file.path).absolute()
+            if size_and_sha256(path) != (file.size_bytes, file.sha256):
+                raise VerifyError(f"{path} is not the file that the manifest names; copy the dataset again")
+            temporary = temporary_name(target)
+            temporary.symlink_to(path)
+            temporary.replace(target)
+            return
+        sha = hashlib.sha256()
+        with whole_file(target) as copy:
+            for piece in self.dataset.pieces(file):
+                sha.update(piece)
+                copy.write(piece)
+            if sha.hexdigest() != file.sha256:
+                raise VerifyError(f"{self.dataset.place}: {file.path} is not the file that the manifest names")
 
     def _look_up(self, task: int) -> None:
-        parts = self._parts[task * _TASK_PARTS : (task + 1) * _TASK_PARTS]
+        index = Index(self.folder / "earlier", self._stated.buckets)
+        numbers = self._numbers(task)
         with whole_file(self._path(task)) as file:
-            np.save(file, np.concatenate([self._index.rows_like(part) for part in parts]))
+            found = np.concatenate([index.matches(self.parts[n], self.starts[n]) for n in numbers], axis=1)
+            if (found[0] >= self.dataset.manifest.rows).any():
+                raise VerifyError(f"{self.dataset.place}: its index names rows that it does not have")
+            np.save(file, found[:, np.argsort(found[0], kind="stable")])
 
-    def _write(self, path: Path, survivor: Rows) -> None:
+    def _write(self, survivor: Rows) -> None:
         """Give the pages of a cluster that have no such row of their own the first one of the others."""
         first = np.full(len(survivor), NONE, np.uint32)
-        start = 0
-        for task in range(self._tasks):
-            own = np.load(self._path(task))
-            np.minimum.at(first, survivor[start : start + len(own)], own)
-            start += len(own)
-        start = 0
-        with whole_file(path) as file:
+        for rows, pages in self.matches():
+            np.minimum.at(first, survivor[pages], rows.astype(np.uint32))
+        with whole_file(self.rows_path) as file:
             header = {"descr": first.dtype.str, "fortran_order": False, "shape": first.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for task in range(self._tasks):
-                own = np.load(self._path(task))
-                np.where(own == NONE, first[survivor[start : start + len(own)]], own).tofile(file)
-                start += len(own)
-        for task in range(self._tasks):
-            self._path(task).unlink(missing_ok=True)
+                numbers, (rows, pages) = self._numbers(task), np.load(self._path(task))
+                start, end = self.starts[numbers[0]], self.starts[numbers[-1] + 1]
+                own = np.full(end - start, NONE, np.uint32)
+                np.minimum.at(own, pages - start, rows.astype(np.uint32))
+                np.where(own == NONE, first[survivor[start:end]], own).tofile(file)
+
+    def _numbers(self, task: int) -> range:
+        """Return the numbers of the parts of a task."""
+        return range(task * _TASK_PARTS, min((task + 1) * _TASK_PARTS, len(self.parts)))
+
+    def _index_path(self, file: IndexFile) -> Path:
+        return self.folder / "earlier" / file.path
 
     def _path(self, task: int) -> Path:
-        return self._folder / f"like-{task:05d}-of-{self._tasks}.npy"
+        return self.folder / f"like-{task:05d}-of-{self._tasks}.npy"

@@ -1,47 +1,41 @@
 """The index of a finished dataset: what a later run needs to drop the pages that this one already has.
 
-    OUT/index/index.json    format, the dataset's root, the rules of its deduplication, size and sha256 of each file
-    OUT/index/BB.digests    for bucket BB the digests of the signatures of all pages, ascending (uint64, little-endian)
-    OUT/index/BB.rows       for each of these, the number in `ids.parquet` of the row that was kept (uint32)
-    OUT/index/ids.parquet   the record ids of the rows, in the order of the run
+    OUT/index/BB.digests    for bucket BB the digests of the signatures of its pages, ascending (uint64, little-endian)
+    OUT/index/BB.rows       for each of these, the number in the dataset of a row (uint32)
 
 A digest folds the hashes of one bucket into 64 bits. The pages that the dataset dropped as duplicates are in the index,
-too, each with the row that was kept instead: so a later page is dropped if it is in the cluster of a row, and the rows
-of two runs are those of one run over both in which the pages of the first come first.
+too, each with the row that was kept instead; so a digest may have several rows, if texts are compared and differ. The
+manifest names the files with their sha256 (`finest.dataset.signature_index`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from finest.atomic_files import size_and_sha256, sync
+from finest.atomic_files import size_and_sha256, sync, write_whole
+from finest.dataset.signature_index import FOLDER, IndexFile, SignatureIndex, index_path
 from finest.errors import UsageError
 from finest.pipeline.dedup.files import whole_file
+from finest.recipe.stages.dedup import DedupRules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from finest.pipeline.dedup.signatures import Hashes, Rows, Signatures
+    from finest.pipeline.progress import Progress
     from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
 
-FORMAT = "finest-signatures/1"
-NAME = "index"
-"""The folder of the index in that of the dataset."""
 NONE = np.uint32(0xFFFFFFFF)
 """Stands for the number of a row where there is none."""
-_GROUP = 10_000
-"""Ids of a row group of `ids.parquet`."""
 _SORT_BYTES = 40
 """Peak memory per entry while a range of digests is sorted."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -58,18 +52,21 @@ def digests(part: Signatures, bucket: int) -> Hashes:
     return found
 
 
-def rules_of(recipe: Recipe) -> dict[str, Any]:
-    """Return what must be equal in two recipes whose signatures are compared."""
-    section = recipe.dedup.model_dump(mode="json")
-    return {"order": recipe.order, **{key: section[key] for key in sorted(section) if key != "cluster_size"}}
+def rules_of(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return what must be equal in two recipes, in their resolved forms, whose signatures are compared.
+
+    Raises ValidationError if the section on deduplication is none that this version knows.
+    """
+    section = DedupRules.model_validate(recipe.get("dedup", {})).model_dump(mode="json", exclude={"cluster_size"})
+    return {"order": recipe.get("order", "fineweb"), **{key: section[key] for key in sorted(section)}}
 
 
 def check_indexable(recipe: Recipe) -> None:
     """Raise UsageError if runs of the recipe can neither make nor use an index."""
-    if not recipe.dedup.enabled or recipe.order != "fineweb" or recipe.dedup.min_jaccard:
+    if not recipe.dedup.enabled or recipe.order != "fineweb":
         raise UsageError(
             f"recipe {recipe.name}: an index (--keep-index, --against) needs a recipe that deduplicates after its "
-            f'filters and by MinHash alone: [dedup] enabled = true, min_jaccard = 0, order = "fineweb"'
+            f'filters: [dedup] enabled = true, order = "fineweb"'
         )
 
 
@@ -81,160 +78,124 @@ class Made:
     starts: Sequence[int]
     survivor: Rows
     """For each page of the run, the page that was kept of its cluster."""
-    is_row: NDArray[np.bool_]
-    """For each page of the run, whether the dataset has its row."""
+    row: NDArray[np.uint32]
+    """For each page of the run, the number of its row in the dataset; NONE if it has none."""
 
 
 def write_buckets(folder: Path, made: Made, memory_bytes: int, tasks: Tasks, is_over: Callable[[], bool]) -> None:
     """Write the digests of all buckets into a folder; it keeps what a killed process has written there of the same run.
 
-    Each process holds at most `memory_bytes` beside 4 bytes for each page. `is_over()` says whether the index is
-    finished, and elsewhere.
+    Each process holds at most `memory_bytes`. `is_over()` says whether the index is finished, and elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rank = np.cumsum(made.is_row, dtype=np.uint32) - np.uint32(1)
     ranges = max(-(-len(made.survivor) * _SORT_BYTES // memory_bytes), 1)
     tasks.run(
         "Indexing signatures", range(max((part.buckets for part in made.parts if part.signed), default=0)),
-        lambda bucket: _write_bucket(folder, made, rank, bucket, ranges),
-        lambda bucket: (folder / f"{bucket:02d}.rows").exists() or is_over(),
+        lambda bucket: _write_bucket(folder, made, bucket, ranges),
+        lambda bucket: is_over() or (folder / index_path(bucket, "rows")).exists(),
     )  # fmt: skip
 
 
-def finish_index(folder: Path, ids: Iterator[pa.Array], about: dict[str, Any]) -> None:
-    """Write what else an index has; `ids` are the record ids of the dataset's rows, in the order of the run."""
-    with pq.ParquetWriter(folder / "ids.parquet", pa.schema([("id", pa.string())])) as writer:
-        for group in _grouped(ids):
-            writer.write_table(pa.table({"id": group}), row_group_size=_GROUP)
-    for path in (*folder.glob(".*"), folder / "index.json"):  # of a killed process
-        path.unlink(missing_ok=True)
-    files = {path.name: size_and_sha256(path) for path in sorted(folder.iterdir())}
-    buckets = sum(name.endswith(".rows") for name in files)
-    stated = {"format": FORMAT, **about, "buckets": buckets, "files": files}
-    (folder / "index.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
-    for path in folder.iterdir():
-        sync(path)
+def place_index(folder: Path, out: Path, progress: Progress) -> SignatureIndex:
+    """Move the index in `folder`, whose buckets are written, into the dataset's folder, unless that is done.
+
+    Returns what the manifest states of it.
+    """
+    stated = folder / "index.json"
+    if not stated.exists():
+        progress.say("Hashing the index")
+        for path in (folder / FOLDER).glob(".*"):  # of a killed process
+            path.unlink(missing_ok=True)
+        write_whole(stated, _stated(folder).model_dump_json().encode())
+    if (folder / FOLDER).exists():
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
+        (folder / FOLDER).rename(out / FOLDER)
+        sync(out)
+    return SignatureIndex.model_validate_json(stated.read_bytes())
 
 
-def _write_bucket(folder: Path, made: Made, rank: NDArray[np.uint32], bucket: int, ranges: int) -> None:
-    """Write the sorted digests of a bucket, each once with the first of its rows."""
+def _stated(folder: Path) -> SignatureIndex:
+    files = []
+    for path in sorted((folder / FOLDER).glob("*"), key=lambda path: (int(path.stem), path.suffix)):
+        size, sha256 = size_and_sha256(path)
+        files.append(IndexFile(path=f"{FOLDER}/{path.name}", size_bytes=size, sha256=sha256))
+    return SignatureIndex(files=tuple(files))
+
+
+def _write_bucket(folder: Path, made: Made, bucket: int, ranges: int) -> None:
+    """Write the sorted digests of a bucket, each with all of its rows, ascending."""
     bounds = [(number << 64) // ranges for number in range(ranges + 1)]
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with (
-        whole_file(folder / f"{bucket:02d}.rows") as rows,  # closed last: a bucket with this file is whole
-        whole_file(folder / f"{bucket:02d}.digests") as keys,
+        whole_file(folder / index_path(bucket, "rows")) as rows,  # closed last: a bucket with this file is whole
+        whole_file(folder / index_path(bucket, "digests")) as keys,
     ):
         for low, high in pairwise(bounds):
-            found, targets = _entries(made, rank, bucket, low, high - 1)
+            found, targets = _entries(made, bucket, low, high - 1)
             order = np.lexsort((targets, found))
             found, targets = found[order], targets[order]
             first = np.ones(len(found), np.bool_)
-            first[1:] = found[1:] != found[:-1]
+            first[1:] = (found[1:] != found[:-1]) | (targets[1:] != targets[:-1])
             found[first].astype("<u8").tofile(keys)
             targets[first].astype("<u4").tofile(rows)
 
 
-def _entries(
-    made: Made, rank: NDArray[np.uint32], bucket: int, low: int, last: int
-) -> tuple[Hashes, NDArray[np.uint32]]:
-    """Return the digests in a range of the pages whose cluster has a row, and the ranks of these rows."""
+def _entries(made: Made, bucket: int, low: int, last: int) -> tuple[Hashes, NDArray[np.uint32]]:
+    """Return the digests in a range of the pages whose cluster has a row, and the numbers of these rows."""
     keys, targets = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
     for part, start in zip(made.parts, made.starts[:-1], strict=True):
         if part.signed:
             found = digests(part, bucket)
-            survivors = made.survivor[part.rows() + start]
-            chosen = made.is_row[survivors] & (found >= np.uint64(low)) & (found <= np.uint64(last))
+            rows = made.row[made.survivor[part.rows() + start]]
+            chosen = (rows != NONE) & (found >= np.uint64(low)) & (found <= np.uint64(last))
             keys.append(found[chosen])
-            targets.append(rank[survivors[chosen]])
+            targets.append(rows[chosen])
     return np.concatenate(keys), np.concatenate(targets)
 
 
-def _grouped(ids: Iterator[pa.Array]) -> Iterator[pa.Array]:
-    """Yield the ids in groups of `_GROUP`, of which the last one may be smaller."""
-    waiting: list[pa.Array] = []
-    count = 0
-    for some in ids:
-        waiting.append(some)
-        count += len(some)
-        if count >= _GROUP:
-            whole = pa.concat_arrays(waiting)
-            for start in range(0, count - _GROUP + 1, _GROUP):
-                yield whole[start : start + _GROUP]
-            waiting = [whole[count - count % _GROUP :]]
-            count %= _GROUP
-    if count:
-        yield pa.concat_arrays(waiting)
-
-
 class Index:
-    """The index of a finished dataset, in a folder."""
+    """The files of an index, in the folder `index` of a folder."""
 
-    def __init__(self, folder: Path, stated: dict[str, Any]) -> None:
-        self._folder = folder
-        self.root: str = stated["root"]
-        """The root of the dataset."""
-        self.rules: dict[str, Any] = stated["rules"]
-        self._buckets: int = stated["buckets"]
-        self._files: dict[str, list[int | str]] = stated["files"]
+    def __init__(self, folder: Path, buckets: int) -> None:
+        self._folder, self._buckets = folder, buckets
 
-    @staticmethod
-    def open(place: Path) -> Index:
-        """Open the index in that folder, or in that of a dataset; raises UsageError if there is none."""
-        folder = place / NAME if (place / NAME / "index.json").is_file() else place
-        try:
-            stated = json.loads((folder / "index.json").read_bytes())
-            if stated["format"] != FORMAT:
-                raise ValueError(f"its format is {stated['format']!r}, this version reads {FORMAT!r}")
-            return Index(folder, stated)
-        except FileNotFoundError:
-            raise UsageError(
-                f"{place} has no index; refine its sources with --keep-index, or name the folder of the index"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{folder / 'index.json'} is no index of a dataset: {error}") from error
+    def matches(self, part: Signatures, start: int) -> NDArray[np.int64]:
+        """Return rows of the dataset, and pages of a part that share a bucket with them; the shape is (2, pairs).
 
-    def check(self, recipe: Recipe) -> None:
-        """Raise UsageError if the index is of another recipe, or a file is not the one that index.json names."""
-        check_indexable(recipe)
-        if self.rules != rules_of(recipe):
-            differing = sorted(key for key, value in rules_of(recipe).items() if self.rules.get(key) != value)
-            raise UsageError(f"{self._folder}: the index is of a recipe with another {', '.join(differing)}")
-        for name, stated in self._files.items():
-            path = self._folder / Path(name).name
-            if not path.is_file() or list(size_and_sha256(path)) != stated:
-                raise UsageError(f"{path} is not the file that index.json names; copy the index again")
-
-    def rows_like(self, part: Signatures) -> NDArray[np.uint32]:
-        """Return for each row of the part a row of the dataset with an equal bucket; NONE if it has none.
-
-        Of several such rows, it is the one of the first bucket.
+        `start` is the number of the part's first page. Each pair is there once, by page and row; of a page, at most the
+        first MAX_ROWS rows.
         """
-        found = np.full(part.total_rows, NONE, np.uint32)
-        if not part.signed:
-            return found
-        own = part.rows()
-        for bucket in range(self._buckets):
+        found = [np.zeros(0, np.uint64)]
+        pages = part.rows().astype(np.uint64) << np.uint64(32)
+        for bucket in range(self._buckets if part.signed else 0):
             keys, rows = self._bucket(bucket)
             wanted = digests(part, bucket)
-            at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-            hit = np.flatnonzero(keys[at] == wanted) if len(keys) else np.zeros(0, np.int64)
-            new = hit[found[own[hit]] == NONE]
-            found[own[new]] = rows[at[new]]
-        return found
+            order = np.argsort(wanted)  # neighbours lie in the same pages of the file
+            wanted, own = wanted[order], pages[order]
+            first = np.searchsorted(keys, wanted)
+            count = np.minimum(np.searchsorted(keys, wanted, side="right") - first, MAX_ROWS)
+            found.append(np.repeat(own, count) | rows[_spans(first, count)])
+        pairs = np.unique(np.concatenate(found))
+        page = (pairs >> np.uint64(32)).astype(np.int64)
+        few = np.arange(len(pairs)) - np.searchsorted(page, page) < MAX_ROWS
+        rows = (pairs & np.uint64(NONE)).astype(np.int64)
+        return np.stack((rows[few], page[few] + start))
 
     def _bucket(self, bucket: int) -> tuple[Hashes, NDArray[np.uint32]]:
-        keys, rows = (self._folder / f"{bucket:02d}.{kind}" for kind in ("digests", "rows"))
-        return _mapped(keys, "<u8"), _mapped(rows, "<u4")
-
-    def id_of(self, row: int) -> str:
-        """Return the record id of a row of the dataset."""
-        return str(_ids(self._folder / "ids.parquet", row // _GROUP)[row % _GROUP].as_py())
+        keys, rows = (self._folder / index_path(bucket, kind) for kind in ("digests", "rows"))
+        return mapped(keys, "<u8"), mapped(rows, "<u4")
 
 
-def _mapped(path: Path, kind: str) -> NDArray[Any]:
+MAX_ROWS = 32
+"""Rows of an earlier dataset that a page is compared with, as pages of a run are (`finest.pipeline.dedup.pairs`)."""
+
+
+def _spans(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers first[0], first[0] + 1, ... of spans of these lengths, one span after the other."""
+    before = np.cumsum(count) - count
+    return np.arange(int(count.sum())) + np.repeat(first - before, count)
+
+
+def mapped(path: Path, kind: str) -> NDArray[Any]:
+    """Map a file of numbers of a type; it may be empty."""
     return np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind)
-
-
-@lru_cache(maxsize=64)
-def _ids(path: Path, group: int) -> pa.ChunkedArray:
-    with pq.ParquetFile(path) as file:
-        return file.read_row_group(group, ["id"])["id"]

@@ -1,14 +1,14 @@
-"""Deduplicate a run from its ledger, and keep the index of its dataset."""
+"""Deduplicate a run from its ledger, and write the index of its dataset."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import xxhash
 
 from finest.pipeline.assembly.pages import Pages, first_numbers
-from finest.pipeline.dedup.index import Index, Made, finish_index, rules_of, write_buckets
+from finest.pipeline.dedup.against import open_earlier
+from finest.pipeline.dedup.index import Made, write_buckets
 from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.recipe.judge import toolbox
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
-    from finest.pipeline.progress import Progress
     from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
 
@@ -30,13 +33,13 @@ def compared_pages(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Pages:
     recipe, first = options.recipe, first_numbers(ledger, options.recipe)
     if not recipe.dedup.enabled:
         return Pages(ledger, recipe, first, None)
-    against = Index.open(options.against) if options.against else None
+    against = open_earlier(options.against, recipe) if options.against else None
     found = find_survivors(
         signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", tasks, against=against,
         memory_bytes=options.dedup_memory,
         texts=(PackTexts(ledger), toolbox(recipe, options.cache)),
     )  # fmt: skip
-    return Pages(ledger, recipe, first, found, against)
+    return Pages(ledger, recipe, first, found)
 
 
 def signatures_of(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
@@ -59,24 +62,11 @@ class PackTexts:
         return self._ledger.pack(part).batches("rows", ["language", "text"])
 
 
-def index_signatures(pages: Pages, folder: Path, memory_bytes: int, tasks: Tasks, is_over: Callable[[], bool]) -> None:
-    """Write the signatures of the index of the run's dataset into a folder."""
+def index_signatures(
+    pages: Pages, row: NDArray[np.uint32], folder: Path, memory_bytes: int, tasks: Tasks, is_over: Callable[[], bool]
+) -> None:  # fmt: skip
+    """Write the index of the run's dataset into a folder; `row` is the number of each page's row, NONE without one."""
     assert pages.survivors is not None
     parts = signatures_of(pages.ledger, pages.recipe)
-    made = Made(parts, pages.first_compared.tolist(), pages.survivors, pages.is_row())
+    made = Made(parts, pages.first_compared.tolist(), pages.survivors, row)
     write_buckets(folder, made, memory_bytes, tasks, is_over)
-
-
-def keep_index(pages: Pages, folder: Path, root: str, progress: Progress) -> None:
-    """Finish the index in that folder as the one of the dataset with that root."""
-    ledger, is_row = pages.ledger, pages.is_row()
-
-    def ids() -> Iterator[pa.Array]:
-        row = 0
-        for pack in ledger.packs():
-            for batch in pack.batches("rows", ["id"]):
-                yield batch["id"].filter(pa.array(is_row[row : row + batch.num_rows]))
-                row += batch.num_rows
-
-    progress.say(f"Writing the index of {is_row.sum():,} rows")
-    finish_index(folder, ids(), {"root": root, "rules": rules_of(pages.recipe)})

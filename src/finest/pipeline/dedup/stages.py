@@ -44,13 +44,16 @@ _CANDIDATE_SHARE = 0.3
 """Planned share of rows that agree with another in the first hash of a bucket; more take several batches."""
 _FILL = 0.8
 """Planned fill of a range; below 1 because the bounds are estimated from a sample."""
+COPIES = 0.3
+"""Share of rows that are copies in the largest measurement: 200 million rows left 6.7 GB (`python -m bench.dedup`)."""
 _SAMPLE = 100_000
 """Number of hashes sampled to estimate the bounds of the ranges."""
 
 
-_CPU_S_PER_ROW = 0.14e-6
-_CPU_S_PER_ROW_AND_RANGE = 0.03e-6
-"""CPU seconds per bucket, between what 5 % and 30 % of copies cost (`python -m bench.dedup`, 1 to 200 million rows)."""
+_CPU_S_PER_ROW = 0.20e-6
+_CPU_S_PER_ROW_AND_RANGE = 0.05e-6
+"""CPU seconds per bucket where COPIES of the rows are copies: 69 s for 20 million rows in one range, 1,368 s for 200
+million in six (`python -m bench.dedup`). Where 5 % are, it takes half; the share is not known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,18 @@ class DedupPlan:
     """Number of candidates that a task looks at together."""
     read_bytes: int
     """Upper bound, reached if every row is a duplicate."""
+    write_bytes: int
+    """Bytes on disk together, if COPIES of the rows are duplicates."""
     peak_bytes: int
     """Memory of each process, beside what a Python process takes anyway."""
     cpu_s: float
+    """CPU seconds, if COPIES of the rows are duplicates; half of them with few."""
 
     def __str__(self) -> str:
         return (
             f"{self.rows:,} rows in {counted(self.ranges, 'range')} of each bucket: "
             f"reads up to {byte_size(self.read_bytes)}, holds {byte_size(self.peak_bytes)} per process, "
-            f"about {self.cpu_s:,.0f} s of CPU"
+            f"about {self.cpu_s:,.0f} s of CPU, or half with few duplicates"
         )
 
 
@@ -82,7 +88,8 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
     Raises RunError if that is too little: the survivors take 4 bytes per row (8 from 2^31 rows on), and a range of one
     bucket `KEY_BYTES` per row.
     """
-    forest = total_rows * row_type(total_rows)().itemsize
+    number = row_type(total_rows)().itemsize
+    forest = total_rows * number
     room = memory_bytes - _FIXED_BYTES
     if room < max(forest, _FIXED_BYTES):
         need = _FIXED_BYTES + max(forest, _FIXED_BYTES)
@@ -94,11 +101,13 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
     batch_rows = max(int(fit * _CANDIDATE_SHARE), 1)
     ranges = 1 if total_rows <= fit else -int(-total_rows // (fit * _FILL))
     column_bytes = total_rows * 8 * rules.buckets
+    row_bytes = number + 2 * number * COPIES * rules.buckets + (number + 8 if rules.min_jaccard else 0)
     return DedupPlan(
         rows=total_rows,
         ranges=ranges,
         batch_rows=batch_rows,
         read_bytes=column_bytes * ranges * (1 + rules.hashes_per_bucket),
+        write_bytes=round(total_rows * row_bytes),
         peak_bytes=_FIXED_BYTES
         + max(forest, min(total_rows, fit) * KEY_BYTES + min(total_rows, batch_rows) * CANDIDATE_BYTES),
         cpu_s=total_rows * rules.buckets * (_CPU_S_PER_ROW + _CPU_S_PER_ROW_AND_RANGE * ranges),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.pipeline.dedup.index import Index
+    from finest.dataset.open import Dataset
+    from finest.pipeline.dedup.earlier_ids import EarlierIds
     from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.tasks import Tasks
@@ -41,37 +42,44 @@ class Survivors(NamedTuple):
     """The similarity of a dropped page with the kept one, if the recipe compares texts."""
     earlier: NDArray[np.uint32] | None = None
     """The row of an earlier dataset that is kept instead (`finest.pipeline.dedup.index.NONE` without one)."""
+    earlier_ids: EarlierIds | None = None
+    """The ids of these rows."""
 
 
 def find_survivors(
     parts: Sequence[Signatures], rules: DedupRules, folder: Path, tasks: Tasks, *, memory_bytes: int,
-    texts: tuple[Texts, Toolbox] | None = None, against: Index | None = None,
+    texts: tuple[Texts, Toolbox] | None = None, against: Dataset | None = None,
 ) -> Survivors:  # fmt: skip
     """Deduplicate a run into `folder`; reports the expected cost before it starts.
 
     `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts and
-    what finds their words, which a recipe with `min_jaccard` needs. Pages that the dataset of `against` has are
-    dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or if the signatures
-    differ in shape.
+    what finds their words, which a recipe with `min_jaccard` needs, and `against`. Pages that the dataset `against`
+    has, by its index, are dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or
+    if the signatures differ in shape.
     """
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
     tasks.progress.say(f"Deduplicating {cost}")
     stages = Stages(run, cost, folder)
     stages.run(tasks if run.total_rows > _IN_ONE_PROCESS else tasks.alone())
+    earlier = Earlier(folder, parts, against) if against else None
+    if earlier is not None:
+        earlier.look_up(tasks)
     kept, jaccard = stages.survivors_path, None
     if texts is not None and rules.min_jaccard:
-        pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes)
+        pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes, earlier)
         pairs.run(tasks)
         kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
+    elif earlier is not None and texts is not None:
+        earlier.drop_clusters(np.load(kept, mmap_mode="r"), texts[1], tasks)
     survivor = np.load(kept, mmap_mode="r")
-    earlier = Earlier(folder, parts, against).run(survivor, tasks) if against else None
+    rows, ids = earlier.kept(tasks) if earlier else (None, None)
     sizes = None
     if rules.cluster_size:
         path = folder / "sizes.npy"
         tasks.once("Counting duplicates", lambda: _write_sizes(survivor, path), path.exists)
         sizes = np.load(path, mmap_mode="r")
-    return Survivors(survivor, sizes, jaccard, earlier)
+    return Survivors(survivor, sizes, jaccard, rows, ids)
 
 
 def _write_sizes(survivor: Rows, path: Path) -> None:

@@ -132,4 +132,4 @@ def _deduplication(rows: int, recipe: Recipe, memory_bytes: int, cores: int) -> 
     except RunError:  # the limits say how much memory it needs
         cost = plan_dedup(rows, recipe.dedup, 1 << 62)
     tasks = min(cores, cost.ranges * recipe.dedup.buckets)
-    return Stage("deduplication", cost.cpu_s, cost.read_bytes, rows * 12, tasks * cost.peak_bytes, 2)
+    return Stage("deduplication", cost.cpu_s, cost.read_bytes, cost.write_bytes, tasks * cost.peak_bytes, 2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
+from finest.capacity import free_disk_bytes, nearest
 from finest.dataset.limits import MAX_FILES, SERIES_SOURCES
 from finest.dataset.shards import MAX_SHARD_BYTES
 from finest.dataset.sources import MAX_INLINE_SOURCES
@@ -38,12 +38,11 @@ def _memory(found: Forecast, recipe: Recipe, dedup_memory: int) -> Iterator[str]
 def _disk(found: Forecast, out: Path | None) -> Iterator[str]:
     if out is None:
         return
-    here = next(parent for parent in (out.absolute(), *out.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(here).free
+    free = free_disk_bytes(out)
     if found.disk_bytes > free:
         yield (
-            f"the run needs about {byte_size(found.disk_bytes)} of disk, and {here} has {byte_size(free)} free; choose "
-            "another --out, or refine a part of the sources with --shard K/N"
+            f"the run needs about {byte_size(found.disk_bytes)} of disk, and {nearest(out)} has {byte_size(free)} "
+            "free; choose another --out, or refine a part of the sources with --shard K/N"
         )
 
 

@@ -30,6 +30,7 @@ from finest.pipeline.assembly.pages import dedup_first
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.pipeline.merging.parts import Ids, PartTexts, check_mergeable, plan_parts, rows_of_part
+from finest.pipeline.merging.room import check_room
 from finest.pipeline.merging.write import Lost, Note, write_series
 from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import DUPLICATE, KEPT
@@ -57,6 +58,8 @@ class MergeOptions:
     dedup_memory: int
     compare: bool = True
     """Whether rows are compared across the datasets."""
+    flags: tuple[str, str] = ("--out", "--workers")
+    """Names of the flags for folder and number of processes, for messages."""
 
 
 def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Progress) -> Manifest:
@@ -66,7 +69,8 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
     signatures, ranges of the deduplication and series of files that are missing.
 
     Raises UsageError if the datasets cannot be merged: other recipes, selections, or a WARC file in two of them;
-    VerifyError if one is not that of its manifest; RunError if a process dies or a disk refuses.
+    VerifyError if one is not that of its manifest; NoRoom, before the work, if disk or memory are too small for it;
+    RunError if a process dies or a disk refuses.
     """
     datasets = [(place, _manifest(place)) for place in places]
     check_mergeable(datasets)
@@ -78,6 +82,8 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
         )
     parts = plan_parts(datasets)
     with new_folder(out, _identity(datasets, options)) as folder:
+        for warning in check_room(datasets, parts, recipe, folder, options):
+            progress.say(warning)
         sources, files = _write_sources(places, folder)
         notes = _write_parts(parts, recipe, folder, options, progress)
         manifest = _merged(datasets, notes, sources, files)
@@ -215,5 +221,11 @@ def _merged(
         roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),
         losses=sum_counts(manifest.losses for manifest in manifests), languages=languages,
         configurations=tuple(languages) if first.configurations else (),
-        merged=tuple(manifest.root for manifest in manifests),
+        against=_earlier(manifests), merged=tuple(manifest.root for manifest in manifests),
     )  # fmt: skip
+
+
+def _earlier(manifests: Sequence[Manifest]) -> tuple[str, ...]:
+    """Return the roots of the earlier datasets whose rows are kept instead of pages, but for those merged here."""
+    named = dict.fromkeys(root for manifest in manifests for root in manifest.against)
+    return tuple(root for root in named if root not in {manifest.root for manifest in manifests})

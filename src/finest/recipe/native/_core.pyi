@@ -125,8 +125,12 @@ class Core(Protocol):
         """Return the tokens of a chunk and their counts (non_symbol, its characters, alpha); None: use Python."""
     def splitter_words(
         self, splitter: Splitter, text: str, memo: Mapping[str, tuple[object, ...]], /
-    ) -> tuple[str, int, int, int, int, int]:
-        """Return all tokens joined by spaces, their number, the memo's packed counts, and the core's three counts."""
+    ) -> tuple[str, int, int, int, int, int, bool]:
+        """Return all tokens joined by spaces, their number, the memo's packed counts, and the core's three counts.
+
+        The last value says whether a special case may cross the gap between two chunks of a line: the others may be
+        wrong then.
+        """
     def ngram_chars(
         self, words: str, tops: tuple[int, ...], duplicates: tuple[int, ...], seed: int, /
     ) -> tuple[Iterable[int], Iterable[int]]:

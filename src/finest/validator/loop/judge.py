@@ -59,6 +59,9 @@ COPY_WAIT_S = 5.0
 """Wait before a line is retried that may be a copy of one being judged: a verdict takes a minute or two."""
 ERROR_WAIT_S = 60.0
 """Wait before a line is retried whose subject could not be read, because the task server or the chain may be down."""
+LONG_MERGE_ROWS = 2_000_000
+"""Rows of the datasets of a merge from which on its verdict takes clearly longer than the minute or two of others: 20
+us of CPU each (`python -m bench.merges`)."""
 NOTE_CHARS = 400
 
 
@@ -92,10 +95,14 @@ class Judge:
         self._at_work: dict[int, _RunningVerdict] = {}
         self._choosing = threading.Lock()
 
-    def next(self) -> float:
-        """Judge the line that is due; return the seconds until there may be another. Raises errors of the look-ups."""
+    def next(self, *, apart: bool = False) -> float:
+        """Judge the line that is due; return the seconds until there may be another. Raises errors of the look-ups.
+
+        With `apart` it is a merge of more than LONG_MERGE_ROWS, without it any other line, so that none waits for the
+        hour of such a verdict, however many there are.
+        """
         with self._choosing:
-            entry = self._queue.next(self._at_work)
+            entry = self._queue.next(self._at_work, apart=apart)
             if entry is None:
                 return IDLE_S
             self._at_work[entry.id] = _RunningVerdict(entry.block)
@@ -131,6 +138,9 @@ class Judge:
         if task is None:
             check = Check(name="lease", outcome="no_evidence", detail="no task was finished with this line")
             self._record_verdict(entry, inadmissible(subject, self._options.plan, check), name, 0.0)
+            return
+        if not entry.apart and task.merge and task.merge.rows > LONG_MERGE_ROWS:
+            self._queue.set_apart(entry)
             return
         if self._may_be_copy_of_running(entry, task.warcs):
             self._queue.retry_later(

@@ -42,6 +42,8 @@ class Entry(ObservedLine):
     """Why the last attempt gave no verdict."""
     share: float | None = None
     """Probability with which it was drawn to be judged; None before the draw."""
+    apart: bool | None = None
+    """Whether its verdict takes so long that it is judged beside all others; None until that is known."""
 
 
 @dataclass(frozen=True, slots=True)

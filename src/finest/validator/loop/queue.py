@@ -95,11 +95,16 @@ class Queue:
         told = self._database.read(lambda one: one.execute(statements.KNOWN_TASK, named).scalar_one_or_none())
         return Task.model_validate_json(told) if told else None
 
-    def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
-        """Return the next due line: the oldest, but lines of hotkeys that use far more CPU time than usual last."""
+    def next(
+        self, busy: Collection[int] = (), now_s: float | None = None, *, apart: bool = False
+    ) -> Entry | None:  # fmt: skip
+        """Return the next due line: the oldest, but lines of hotkeys that use far more CPU time than usual last.
+
+        It is one of those that were `set_apart`, or one of all others.
+        """
         now_s = time.time() if now_s is None else now_s
         named = {"now_s": now_s, "since_s": now_s - DAY_S, **({"busy": list(busy)} if busy else {})}
-        wanted = statements.NEXT_BESIDES if busy else statements.NEXT
+        wanted = (statements.NEXT_BESIDES if busy else statements.NEXT)[apart]
         row = self._database.read(lambda connection: connection.execute(wanted, named).one_or_none())
         return None if row is None else Entry(**row._mapping)
 
@@ -178,6 +183,10 @@ class Queue:
         for hotkey, warcs, number in self._database.read(lambda one: one.execute(statements.SIZES, named).all()):
             found.setdefault(hotkey, {})[warcs] = number
         return found
+
+    def set_apart(self, entry: Entry) -> None:
+        """Record that the line's verdict takes long, so that it is judged beside all others."""
+        self._change(entry.id, {"apart": True})
 
     def set_share(self, entry: Entry, share: float, warcs: int) -> None:
         """Record that the line was drawn to be judged, with which probability, and the size of its task."""

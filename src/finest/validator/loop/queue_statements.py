@@ -23,7 +23,7 @@ DELAYED_BLOCKS = 50
 reporting late gains nothing, since promptness then counts from the report."""
 MAX_CPU_RATIO = 2.0
 """How many times the mean CPU time of the other hotkeys' verdicts a hotkey's may take before its lines come last. An
-audit's samples are of fixed size, so that honest hotkeys differ by less."""
+audit's samples are of fixed size, so that honest hotkeys differ by less; lines that are judged apart do not count."""
 _T = submissions.c
 _CLOSED = sa.bindparam("closed", type_=sa.Integer)
 
@@ -91,11 +91,11 @@ DISTRUSTED = sa.select(trust.c.hotkey).where(
 )
 
 
-def _next_due() -> sa.Select[Any]:
+def _next_due(*, apart: bool) -> sa.Select[Any]:
     hotkey = sa.func.trim(_T.hotkey)  # grouped by the column itself, SQLite would read all lines by its index
     spent = (
         sa.select(hotkey.label("hotkey"), sa.func.avg(_T.cpu_s).label("cpu_s"))
-        .where(_T.touched_s > sa.bindparam("since_s"), _T.cpu_s > 0)
+        .where(_T.touched_s > sa.bindparam("since_s"), _T.cpu_s > 0, _T.apart.is_(None))
         .group_by(hotkey)
         .cte()
     )
@@ -107,10 +107,15 @@ def _next_due() -> sa.Select[Any]:
         .outerjoin(spent, spent.c.hotkey == _T.hotkey)
         .join(everybody, sa.true())
         .where(_T.verdict.is_(None), _T.due_s <= sa.bindparam("now_s"))
+        .where(_T.apart.is_not(None) if apart else _T.apart.is_(None))
         .order_by(is_slow, _T.block, _T.id)
         .limit(1)
     )
 
 
-NEXT = _next_due()
-NEXT_BESIDES = NEXT.where(_T.id.not_in(sa.bindparam("busy", expanding=True)))
+NEXT = {apart: _next_due(apart=apart) for apart in (False, True)}
+"""The next line of those that are judged apart, or of all others."""
+NEXT_BESIDES = {
+    apart: wanted.where(_T.id.not_in(sa.bindparam("busy", expanding=True))) for apart, wanted in NEXT.items()
+}
+"""The same without the lines of a validator's queue that are being judged."""

@@ -38,6 +38,7 @@ submissions = sa.Table(
     sa.Column("sealed", sa.Integer),  # 0 while the task server has to be told the evidence's hash, then 1
     sa.Column("batch", sa.Integer),  # of published evidence; 0 if it cannot be published
     sa.Column("task", sa.Text),  # as the task server described it, JSON; unknown until it did
+    sa.Column("apart", sa.Boolean),  # true if its verdict takes so long that it is judged beside all others
     sa.UniqueConstraint("hotkey", "line"),
 )
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
@@ -82,7 +83,7 @@ spot_checks = sa.Table(
     sa.Column("batch", sa.Integer),  # that says so; unknown until there is one
 )
 
-_ADDED = ("size", "tokens", "share", "price", "sealed", "batch", "task")
+_ADDED = ("size", "tokens", "share", "price", "sealed", "batch", "task", "apart")
 
 
 def prepare(connection: sa.Connection) -> None:

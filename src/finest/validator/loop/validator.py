@@ -82,6 +82,7 @@ class Validator:
         rounds["availability"] = lambda: self._availability.round(self._chain.view().block)
         rounds["canaries"] = lambda: self._revealed.round(self._chain.view().block)
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
+        rounds["judge merges"] = lambda: self._judge.next(apart=True)
         if self._options.sets_weights:
             rounds["weigh"] = self._set_weights_when_due
         self._chores = [Chore(name, work, self._stop, self._say) for name, work in rounds.items()]
@@ -97,8 +98,9 @@ class Validator:
         It waits for a line whose block is not final yet; a line without evidence stays in the queue.
         """
         self._find_new_lines()
-        with ThreadPoolExecutor(self._options.parallel, "judge") as pool:
-            for judge in [pool.submit(self._judge_all) for _ in range(self._options.parallel)]:
+        kinds = [True, *[False] * self._options.parallel]
+        with ThreadPoolExecutor(len(kinds), "judge") as pool:
+            for judge in [pool.submit(self._judge_all, apart=apart) for apart in kinds]:
                 judge.result()
         if not self._stop.is_set():
             self._report(now=True)
@@ -106,13 +108,13 @@ class Validator:
         while self._options.sets_weights and not self._stop.is_set() and self._is_rate_limited():
             pass
 
-    def _judge_all(self) -> None:
+    def _judge_all(self, *, apart: bool) -> None:
         while not self._stop.is_set() and (due_s := self._queue.next_due_s()) is not None:
             wait_s = due_s - time.time()
             if wait_s > SOON_S:
                 break
             self._stop.wait(max(0.0, wait_s))
-            if self._judge.next():
+            if self._judge.next(apart=apart):
                 self._stop.wait(POLL_QUEUE_S)
 
     def _find_new_lines(self) -> float:
