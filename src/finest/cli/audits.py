@@ -11,6 +11,7 @@ from finest.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from finest.dataset.open import Dataset
     from finest.dataset.page_choice import PageChoice
     from finest.settings import Settings
     from finest.validator.context import AuditContext, Warcs
@@ -52,7 +53,7 @@ def warcs_of(specs: tuple[str, ...], settings: Settings) -> Warcs:
     return Warcs.of(specs, common_crawl(settings))
 
 
-def audit_context(where: str, warcs: Warcs, settings: Settings) -> AuditContext:
+def audit_context(where: str, warcs: Warcs, settings: Settings, earlier: Dataset | None = None) -> AuditContext:
     from finest.validator.context import AuditContext
 
-    return AuditContext(cache=settings.cache, warcs=warcs, place=where, say=say)
+    return AuditContext(cache=settings.cache, warcs=warcs, place=where, say=say, earlier=earlier)

@@ -84,12 +84,17 @@ def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as
     "all of them and no others.",
 )
 @click.option(
+    "--against",
+    metavar="FOLDER|REPO@REVISION",
+    help="Earlier dataset that this one was made against: check the pages that are dropped for its rows.",
+)
+@click.option(
     "--index", "indexes", multiple=True, type=click.Path(path_type=Path), metavar="FILE.decon",
     help="Evaluation index by which finest decontaminate left rows out, if it is not in the cache; repeatable.",
 )  # fmt: skip
 def verify(
     where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool, parent: str | None,
-    indexes: tuple[Path, ...],
+    against: str | None, indexes: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Check a dataset against its manifest and its sources.
 
@@ -104,19 +109,20 @@ def verify(
     finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     finest verify s3://my-bucket/my-dataset
     finest verify my-selection --parent my-dataset
+    finest verify april --against alice/web-march@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     finest verify cleaned --parent my-dataset --index evaluations.decon
     """
     from finest.cli.views.refinery import show_verification
     from finest.pipeline.verify import verify_place
 
     settings = load_settings()
-    if any("@" in place and not Path(place).exists() for place in (where, parent or "")):
+    if any("@" in place and not Path(place).exists() for place in (where, parent or "", against or "")):
         from finest.dataset.hub_client import quiet_client
 
         quiet_client()
     found = verify_place(
         where, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, full=full,
-        parent=parent, indexes=indexes, say=say,
+        parent=parent, indexes=indexes, against=against, say=say,
     )  # fmt: skip
     show_verification(console(), found)
     if found.lacks_evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
     metavar="HEX",
     help="Seed for a repeatable sample (64 hex digits).  [default: from the chain with --task, else random]",
 )
+@click.option(
+    "--against",
+    metavar="FOLDER|REPO@REVISION",
+    help="Earlier dataset that this one was made against, if there is no task: pages may be dropped for its rows.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
 @click.option(
     "--evidence", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence to this file."
@@ -71,7 +77,7 @@ if TYPE_CHECKING:
 @chain_options
 def audit(
     where: str | None, task_id: str | None, warcs: tuple[str, ...], rows: int, windows: int, seed: str | None,
-    as_json: bool, out: Path | None, record: str | None, chain: ChainOptions,
+    against: str | None, as_json: bool, out: Path | None, record: str | None, chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Check that a dataset is complete and not forged.
 
@@ -91,6 +97,8 @@ def audit(
     from finest.dataset.hub_client import quiet_client
 
     quiet_client()
+    if against and (record or task_id):
+        raise UsageError("--against is for an audit without a task: a task asks for all pages but its own duplicates")
     if record is not None:
         return replay_evidence(record, where, warcs, task_id, settings)
     if where is None:
@@ -106,7 +114,7 @@ def audit(
     if task_id:
         evidence = _audit_task(where, task_id, plan, seed, chain, settings)
     else:
-        evidence = _audit_alone(where, warcs, plan, seed, settings)
+        evidence = _audit_alone(where, warcs, plan, seed, against, settings)
     return _tell(evidence, out, as_json=as_json)
 
 
@@ -133,8 +141,11 @@ def _tell(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
         sys.exit(VerifyError.exit_code if evidence.verdict == "fail" else NO_EVIDENCE)
 
 
-def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, settings: Settings) -> Evidence:
+def _audit_alone(
+    where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, against: str | None, settings: Settings
+) -> Evidence:  # fmt: skip
     """Audit a dataset without a task: against its WARCs only, and without a signature."""
+    from finest.dataset.open import open_dataset
     from finest.validator.models import Assignment, Subject
     from finest.validator.subject import submission_of
 
@@ -143,7 +154,8 @@ def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | Non
         submission=submission_of(where), task=Assignment(warcs=warcs.names, packet=packet),
         seed=seed or os.urandom(32).hex(),
     )  # fmt: skip
-    return _audited(subject, plan, audit_context(where, warcs, settings))
+    with open_dataset(against, say=say) if against else nullcontext() as earlier:
+        return _audited(subject, plan, audit_context(where, warcs, settings, earlier))
 
 
 def _audit_task(

@@ -108,7 +108,8 @@ class Manifest(_Model):
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
     against: tuple[Sha256, ...] = ()
-    """Root of the earlier dataset whose pages were dropped as duplicates; without one, the field is not written."""
+    """Roots of the earlier datasets whose pages were dropped as duplicates: one of a run, those of the parts of a
+    merged dataset. Without any, the field is not written."""
     index: SignatureIndex | None = None
     """The index by which a later run drops the pages that this dataset has; without one, the field is not written."""
     chosen: PageChoice | None = None

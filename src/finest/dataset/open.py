@@ -126,6 +126,10 @@ class Dataset:
         """Return all row groups of the data files; reads every file's footer."""
         return self._rows.groups()
 
+    def row_groups_between(self, first: int, end: int) -> list[RowGroup]:
+        """Return the row groups whose first row is one from `first` to `end` (exclusive); reads footers of files."""
+        return self._rows.between(first, end)
+
     def read_rows(self, indices: Sequence[int]) -> pa.Table:
         """Return the rows with these indices, in that order, with recomputed hashes; reads their row groups."""
         return self._rows.read(indices)

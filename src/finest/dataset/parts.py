@@ -41,6 +41,11 @@ class Part:
         numbers = [n for n, file in enumerate(self._files) if series in (None, series_of(file.path))]
         return [group for number in numbers for group in self._groups(number)]
 
+    def between(self, first: int, end: int) -> list[RowGroup]:
+        """Return the row groups whose first row is one from `first` to `end` (exclusive)."""
+        numbers = [n for n in range(len(self._files)) if self._firsts[n] < end and self._firsts[n + 1] > first]
+        return [group for number in numbers for group in self._groups(number) if first <= group.first_row < end]
+
     def _groups(self, number: int) -> list[RowGroup]:
         file = self._files[number]
         if file.path not in self._group_rows:

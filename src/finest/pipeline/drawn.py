@@ -56,6 +56,8 @@ class Drawn:
     """The similarity with it that the verdict states."""
     witnesses: tuple[Text, ...] = ()
     """The rows with that id, if the recipe compares texts."""
+    is_elsewhere: bool = False
+    """Whether the row with that id can only be one of an earlier dataset, which is not at hand."""
 
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
@@ -68,9 +70,12 @@ class _Before(NamedTuple):
     kept: int
 
 
-def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Drawn]:
+def draw_published(
+    dataset: Dataset, sample: int, rng: random.Random, earlier: Dataset | None = None
+) -> list[Drawn]:  # fmt: skip
     """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
+    `earlier` is the dataset that the run was made against, if it is at hand.
     If selections left rows out, a quarter of the sample are those pages: else few of them would be among many others.
     Raises VerifyError if a kept page or the witness of a duplicate has no row, or a page belongs to a source that the
     manifest does not list.
@@ -87,7 +92,7 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
         rows.page(number, verdict, sizes[verdict["file_path"]])
         for number, verdict in zip(numbers, verdicts, strict=True)
     ]
-    return _with_sizes(dataset, with_witnesses(dataset, pages))
+    return _with_sizes(dataset, with_witnesses(dataset, pages, earlier))
 
 
 class _Kinds:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import find_records, max_record_bytes, row_of
-from finest.pipeline.witnesses import check_witness
+from finest.pipeline.witnesses import check_earlier, check_witness
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.warc.loss import SOURCE_UNREADABLE
@@ -75,6 +75,8 @@ class Verification:
     """Pages whose stored or new verdict depends on the machine (NOT_REPEATABLE)."""
     no_evidence: list[str] = field(default_factory=list)
     """Why the other pages could not be judged again, one message per page: their sources could not be read."""
+    elsewhere: int = 0
+    """Pages that were not judged again because they are dropped for rows of an earlier dataset that was not named."""
     readable_again: list[str] = field(default_factory=list)
     """Sources that the manifest calls unreadable and that can be read now. Their pages are missing, which does not
     make the rows false; an audit of paid work judges it, and fails a dataset without them."""
@@ -87,9 +89,10 @@ class Verification:
         """Whether enough of the sample was judged again to vouch for the rows.
 
         Kept pages must reach the share on their own: otherwise invented rows could hide behind genuine drops. A
-        dataset without pages has nothing to judge and counts as verified.
+        dataset without pages has nothing to judge and counts as verified. Pages that are dropped for rows of an earlier
+        dataset need that dataset: otherwise whoever writes a dataset could drop any page.
         """
-        if not self.sample:
+        if not self.sample or self.elsewhere:
             return False
         judged, kept = sum(self.judged.values()), self.judged.get(KEPT, 0)
         return judged >= LEAST_JUDGED * self.drawn and kept >= LEAST_JUDGED * self.drawn_kept
@@ -103,37 +106,40 @@ class Verification:
 def verify_place(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), full: bool = False, parent: str | None = None, indexes: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
+    against: str | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`).
 
+    `against` is the place of the earlier dataset that it was made against: a folder or OWNER/NAME@REVISION.
     `parent` is the place of the dataset that it was selected from: a folder, OWNER/NAME@REVISION or an address.
     `indexes` are files of the evaluation indexes by which rows were left out, if the cache does not have them; raises
     UsageError if one is missing.
     """
     from finest.dataset.location import local_folder
+    from finest.dataset.open import open_dataset
 
     folder = local_folder(where)
-    if folder is None:
-        return verify_stored(
-            where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
-            say=say,
+    with open_dataset(against, say=say) if against else nullcontext() as earlier:
+        if folder is None:
+            return verify_stored(
+                where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
+                earlier=earlier, say=say,
+            )  # fmt: skip
+        if "@" not in where or folder.exists():
+            return verify(
+                folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
+                earlier=earlier, say=say,
+            )  # fmt: skip
+        return verify_published(
+            where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, parent=parent,
+            indexes=indexes, earlier=earlier, say=say,
         )  # fmt: skip
-    if "@" not in where or folder.exists():
-        return verify(
-            folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
-            say=say,
-        )  # fmt: skip
-    return verify_published(
-        where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, parent=parent,
-        indexes=indexes, say=say,
-    )  # fmt: skip
 
 
 def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
+    earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, if a check fails.
 
@@ -149,10 +155,12 @@ def verify(
         say(f"Checking {len(manifest.files)} files against the manifest")
         dataset.check_all(out, cache)
         check_chosen(dataset)
+        if earlier is not None:
+            check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
-            chosen = draw_published(dataset, sample, random.Random(seed))
+            chosen = draw_published(dataset, sample, random.Random(seed), earlier)
             _judge_again(
                 dataset, result, chosen, _places((out, parent), common_crawl, sources), cache, common_crawl, say
             )
@@ -162,7 +170,7 @@ def verify(
 def verify_published(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), full: bool = False, token: str | None = None, parent: str | None = None,
-    indexes: Sequence[Path] = (), say: Callable[[str], None] = lambda _: None,
+    indexes: Sequence[Path] = (), earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError or a subclass.
 
@@ -183,10 +191,12 @@ def verify_published(
             dataset.check_root()
             dataset.check_selections(cache)
         check_chosen(dataset)
+        if earlier is not None:
+            check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
-            chosen = draw_published(dataset, sample, random.Random(seed))
+            chosen = draw_published(dataset, sample, random.Random(seed), earlier)
             _judge_again(dataset, result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
@@ -194,7 +204,7 @@ def verify_published(
 def verify_stored(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda _: None,
+    earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset at an fsspec address such as s3://bucket/folder; raises as `verify`, and SourceError.
 
@@ -207,10 +217,12 @@ def verify_stored(
         provide_rule_indexes(dataset.manifest, where, indexes, cache)
         _check_in_full(dataset, cache, say)
         check_chosen(dataset)
+        if earlier is not None:
+            check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
-            chosen = draw_published(dataset, sample, random.Random(seed))
+            chosen = draw_published(dataset, sample, random.Random(seed), earlier)
             _judge_again(dataset, result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
@@ -249,6 +261,9 @@ def _judge_again(
         for page in chosen:
             if page.reason in NOT_REPEATABLE:
                 result.not_repeatable += 1
+                continue
+            if page.is_elsewhere:
+                result.elsewhere += 1
                 continue
             try:
                 record = sources.record(page, max_record_bytes(recipe))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finest.errors import VerifyError
+from finest.errors import UsageError, VerifyError
 from finest.recipe.judge import toolbox
 from finest.recipe.minhash import similarity
 from finest.recipe.reasons import DUPLICATE
@@ -52,17 +52,34 @@ def jaccard(one: Text, other: Text, recipe: Recipe, cache: Path) -> float:
     return similarity(first, second)
 
 
-def with_witnesses(dataset: Dataset, pages: Sequence[Drawn]) -> list[Drawn]:
+def check_earlier(dataset: Dataset, earlier: Dataset) -> None:
+    """Raise UsageError unless `dataset` was made against the dataset `earlier`."""
+    if earlier.manifest.root not in dataset.manifest.against:
+        named = ", ".join(dataset.manifest.against) or "none"
+        raise UsageError(
+            f"{earlier.place} is not the earlier dataset of {dataset.place}: its root is {earlier.manifest.root}, and "
+            f"the manifest names {named}"
+        )
+
+
+def with_witnesses(dataset: Dataset, pages: Sequence[Drawn], earlier: Dataset | None = None) -> list[Drawn]:
     """Return the pages with the rows that the verdicts of duplicates name, if the recipe compares texts.
 
-    Raises VerifyError if one names no row that the recipe compares with the page. A selection may have left it out, and
-    a merge may have dropped it in favour of a row of another dataset; then the page has no witness here.
+    A row may be one of the `earlier` dataset that the run was made against; pages whose rows can only be in another one
+    are marked (`is_elsewhere`). Raises VerifyError if a verdict names no row that the recipe compares with the page. A
+    selection may have left it out, and a merge may have dropped it in favour of a row of another dataset; then the page
+    has no witness here.
     """
     rules = parse_recipe(dataset.manifest.recipe).dedup
     if not rules.min_jaccard:
         return list(pages)
-    rows = _rows_with_ids(dataset, {page.kept_id for page in pages if page.kept_id})
+    rows = rows_with_ids(dataset, {page.kept_id for page in pages if page.kept_id})
     gone = {page.kept_id for page in pages if page.kept_id and page.kept_id not in rows}
+    if earlier is not None:
+        rows |= rows_with_ids(earlier, gone)
+        gone -= rows.keys()
+    if len(dataset.manifest.against) > (earlier is not None):
+        pages = [replace(page, is_elsewhere=page.kept_id in gone) for page in pages]
     left_out = gone if dataset.manifest.rules else _dropped_by_merge(dataset, gone)
     return [
         _with(page, rows.get(page.kept_id or "", []), rules, may_be_left_out=page.kept_id in left_out) for page in pages
@@ -76,7 +93,7 @@ def _dropped_by_merge(dataset: Dataset, ids: set[str]) -> set[str]:
     for _ in range(MAX_LINKS):
         kept_instead = _kept_instead(dataset, set(now.values())) if now else {}
         now = {id: kept_instead[last] for id, last in now.items() if last in kept_instead}
-        there = _rows_with_ids(dataset, set(now.values()))
+        there = rows_with_ids(dataset, set(now.values()))
         found |= {id for id, last in now.items() if last in there}
         now = {id: last for id, last in now.items() if last not in there}
     return found
@@ -92,7 +109,7 @@ def _kept_instead(dataset: Dataset, ids: set[str]) -> dict[str, str]:
     return found
 
 
-def _rows_with_ids(dataset: Dataset, ids: set[str]) -> dict[str, list[dict[str, Any]]]:
+def rows_with_ids(dataset: Dataset, ids: set[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows with these ids, MAX_WITNESSES of each; reads the ids of one file at a time."""
     wanted, numbers = pa.array(sorted(ids), pa.string()), defaultdict(list)
     first = 0
@@ -110,7 +127,7 @@ def _rows_with_ids(dataset: Dataset, ids: set[str]) -> dict[str, list[dict[str, 
 
 
 def _with(page: Drawn, rows: Sequence[dict[str, Any]], rules: DedupRules, *, may_be_left_out: bool) -> Drawn:
-    if page.reason != DUPLICATE:
+    if page.reason != DUPLICATE or page.is_elsewhere:
         return page
     dump = dump_of(page.place.source)
     found = [Text(row["text"], row["language"]) for row in rows if rules.scope == "run" or row["dump"] == dump]

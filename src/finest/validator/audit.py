@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import finest
 from finest.errors import VerifyError
 from finest.formatting import counted
+from finest.pipeline.witnesses import check_earlier
 from finest.recipe.recipe import installed_libraries
 from finest.tasks.reference import reference_at
 from finest.validator.admission import (
@@ -125,6 +126,8 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     draft.admit([opened])
     assert dataset is not None
     with dataset:
+        if context.earlier is not None:
+            check_earlier(dataset, context.earlier)
         dataset.bound_reading()
         known = recipes_for(subject.task, dataset.manifest, context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)

@@ -13,6 +13,7 @@ from finest.warc.source import CommonCrawl, Source, common_crawl_path, inspect, 
 from finest.warc.stream import RetryPolicy
 
 if TYPE_CHECKING:
+    from finest.dataset.open import Dataset
     from finest.validator.fingerprints import FingerprintIndex
     from finest.validator.packet import PacketPages
 
@@ -37,6 +38,8 @@ class AuditContext:
     index: FingerprintIndex | None = None
     budget: Budget = field(default_factory=Budget)
     say: Callable[[str], None] = lambda _: None
+    earlier: Dataset | None = None
+    """The dataset that the submission was made against, if the auditor trusts it; in paid work none is."""
     packet: PacketPages | None = None
     """The only pages that the task is of, once the dataset has shown that it answers them; None for whole WARCs."""
 

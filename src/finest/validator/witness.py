@@ -3,7 +3,8 @@
 Duplicates are the connected components of pages whose MinHash signatures agree in a bucket, so a page need not be
 similar to the row that was kept of its component, only linked to it through other pages. If the two do not agree, other
 pages that the dataset lists as duplicates of the same row are judged again; a chain of them also proves the duplicate.
-Under a recipe with `[dedup] min_jaccard`, only the texts of the two prove it.
+Under a recipe with `[dedup] min_jaccard`, only the texts of the two prove it. The row may be one of an earlier dataset,
+if the auditor names that one (`AuditContext.earlier`): whoever may choose it could drop any page for a copy of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +22,7 @@ from finest.dataset.rows import batch_of, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.errors import SourceError
 from finest.pipeline.record import find_records, max_record_bytes
-from finest.pipeline.witnesses import Text, jaccard
+from finest.pipeline.witnesses import Text, jaccard, rows_with_ids
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
@@ -89,6 +90,7 @@ class DatasetPages:
         self._winners: dict[int, Signatures] = {}
         self._texts: dict[int, tuple[Claim, Signatures]] = {}
         self._rows_of: dict[str, list[int]] = {}
+        self._earlier: dict[str, list[dict[str, Any]]] = {}
         self._verdict_numbers: dict[Place, list[int]] = {}
         self._components: dict[tuple[str, str], dict[int, Signatures]] = {}
 
@@ -99,6 +101,7 @@ class DatasetPages:
         missing = [page for page in pages if page.key not in held]
         self._look_up_verdicts(missing)
         self._read_texts([number for page in missing for number in self._candidate_rows(page)])
+        self._read_earlier(missing)
         tokens = {} if self._known else self._row_tokens(list(held.values()))
         return {
             page.key: _held(page, tokens.get(held[page.key])) if page.key in held else self._missing(page)
@@ -153,7 +156,11 @@ class DatasetPages:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
         numbers = self._candidate_rows(page)
         try:
-            linked = self._is_linked_to_one(page, kept_id, numbers) or self._is_linked_to_no_row(page, kept_id)
+            linked = (
+                self._is_linked_to_one(page, kept_id, numbers)
+                or self._is_linked_to_no_row(page, kept_id)
+                or self._is_linked_to_earlier(page, kept_id)
+            )
         except SourceError as error:
             self._means.warcs.failed(error)
             return _finding(page, "no_evidence", kept_id, "a WARC cannot be read")
@@ -235,6 +242,33 @@ class DatasetPages:
                 if found:
                     return True
         return False
+
+    def _is_linked_to_earlier(self, page: Kept, kept_id: str) -> bool:
+        """Return whether the page agrees with, or is linked to, a row with that id of the earlier dataset."""
+        dump = dump_of(page.key.place.source)
+        for row in self._earlier.get(kept_id, ()):
+            text, language = row["text"], row["language"]
+            if self._recipe.dedup.scope == "dump" and row["dump"] != dump:
+                continue
+            if self._recipe.dedup.min_jaccard:
+                found = self._resembles(page, text, language)
+            else:
+                signature = self._sign(text, language)
+                found = page.verdict.text == text
+                found = found or (signature is not None and self._is_chained(page, kept_id, [signature]))
+            if found:
+                return True
+        return False
+
+    def _read_earlier(self, missing: Sequence[Kept]) -> None:
+        """Read the rows of the earlier dataset that the verdicts of duplicates name and that are not here."""
+        if self._means.earlier is None:
+            return
+        verdicts = [self._verdict_of(page) for page in missing if not self._candidate_rows(page)]
+        named = {one[1] for one in verdicts if one is not None and one[0] == DUPLICATE and one[1]}
+        if new := named - self._earlier.keys():
+            found = rows_with_ids(self._means.earlier, new)
+            self._earlier |= {id: found.get(id, []) for id in new}
 
     def _read_texts(self, numbers: list[int]) -> None:
         """Read these rows and the signatures of their texts; each row group is read once."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from finest.pipeline.dedup import pairs
+from finest.dataset.parts import RowGroup
+from finest.pipeline.dedup import earlier_texts, pairs
+from finest.pipeline.dedup.against import Earlier
+from finest.pipeline.dedup.index import NONE, Made, place_index, write_buckets
 from finest.pipeline.dedup.pairs import Pairs
+from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.progress import Progress
 from finest.pipeline.tasks import Tasks
 from finest.recipe.judge import toolbox
@@ -19,6 +27,10 @@ from finest.recipe.minhash import simplify
 from finest.recipe.recipe import DedupRules, Recipe
 from finest.settings import default_cache
 from tests.pipeline.dedup.test_stages import files_of, made_texts, stages_of
+
+if TYPE_CHECKING:
+    from finest.dataset.open import Dataset
+    from finest.dataset.signature_index import SignatureIndex
 
 LEAST = 0.75
 TOOLS = toolbox(Recipe(name="test", dedup=DedupRules(min_jaccard=LEAST)), default_cache())
@@ -39,10 +51,13 @@ class MadeTexts:
             yield pa.record_batch({"language": ["en"] * len(texts), "text": texts})
 
 
+def signed(slices: list[list[str]]) -> list[list[np.ndarray | None]]:
+    return [[TOOLS.signer.sign(text, TOOLS.tokenizer) for text in texts] for texts in slices]
+
+
 def found_by_minhash(slices: list[list[str]], folder: Path) -> tuple[list[int], list[int]]:
     """The survivors by MinHash alone, in the folder `dedup`, and the first rows of the slices."""
-    signatures = [[TOOLS.signer.sign(text, TOOLS.tokenizer) for text in texts] for texts in slices]
-    stages = stages_of(files_of(signatures, folder / "files"), folder / "dedup")
+    stages = stages_of(files_of(signed(slices), folder / "files"), folder / "dedup")
     stages.run(Tasks(0, folder, QUIET))
     return np.load(stages.survivors_path).tolist(), np.cumsum([0, *map(len, slices)]).tolist()
 
@@ -98,6 +113,90 @@ def test_each_dropped_page_has_a_kept_witness(
     unlike = [row for row, survivor in enumerate(found) if survivor != row and survivors[row] == row]
     assert dropped and unlike, "the texts have both kinds"
     assert all(survivors[survivors[row]] == survivors[row] and similar[row] >= LEAST for row in dropped)
+
+
+class OldRows:
+    """As much of an earlier dataset as the comparison reads: rows in row groups of seven."""
+
+    def __init__(self, folder: Path, texts: list[str], index: SignatureIndex) -> None:
+        self.place, self.texts = folder, texts
+        self.manifest = SimpleNamespace(index=index, rows=len(texts))
+
+    def again(self) -> nullcontext[OldRows]:
+        return nullcontext(self)
+
+    def row_groups_between(self, first: int, end: int) -> list[RowGroup]:
+        total = len(self.texts)
+        return [RowGroup("", n // 7, n, min(7, total - n)) for n in range(0, total, 7) if first <= n < end]
+
+    def read_rows(self, numbers: list[int]) -> pa.Table:
+        texts = [self.texts[n] for n in numbers]
+        return pa.table({"language": ["en"] * len(texts), "text": texts, "dump": ["D"] * len(texts)})
+
+
+def made_before(slices: list[list[str]], folder: Path) -> tuple[OldRows, list[int]]:
+    """The dataset of these pages with its index, and for each page the number of the row that is kept of it."""
+    survivors, _ = verified(slices, folder)
+    texts = [text for part in slices for text in part]
+    kept = [row for row, survivor in enumerate(survivors) if row == survivor]
+    numbers = np.full(len(texts), NONE)
+    numbers[kept] = np.arange(len(kept), dtype=np.uint32)
+    files = files_of(signed(slices), folder / "signed")
+    made = Made(files, RunSignatures(files).starts, np.array(survivors), numbers)
+    write_buckets(folder / "made", made, 1_000_000_000, Tasks(0, folder, QUIET), lambda: False)
+    index = place_index(folder / "made", folder, QUIET)
+    return OldRows(folder, [texts[row] for row in kept], index), numbers[survivors].tolist()
+
+
+@pytest.mark.parametrize(("span_rows", "blocks", "workers"), [(1_000_000, 1, 0), (10, 4, 2)])
+def test_rows_of_an_earlier_dataset_come_first(
+    span_rows: int, blocks: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is dropped for the first similar row that shares a bucket with its cluster, else as in a run alone."""
+    slices = made_texts(slices=6, per_slice=30, seed=3)
+    old, new = slices[:3], slices[3:]
+    dataset, row_of = made_before(old, tmp_path / "old")
+    found, starts = found_by_minhash(new, tmp_path / "new")
+    monkeypatch.setattr(earlier_texts, "_SPAN_ROWS", span_rows)
+    monkeypatch.setattr(earlier_texts, "_SPANS", 10)
+    monkeypatch.setattr(pairs, "_BLOCK_ROWS", len(found) // blocks)
+    folder, tasks = tmp_path / "new" / "dedup", Tasks(workers, tmp_path / "logs", QUIET)
+    earlier = Earlier(folder, files_of(signed(new), tmp_path / "signed"), cast("Dataset", dataset))
+    earlier.look_up(tasks)
+    work = Pairs(folder, starts, MadeTexts(new), TOOLS, LEAST, 1_000_000_000, earlier)
+    work.run(tasks)
+    texts, near = [text for part in new for text in part], rows_near(old, new, row_of, found)
+    survivors, similar, rows = list(range(len(texts))), [0.0] * len(texts), [int(NONE)] * len(texts)
+    for root in sorted(set(found)):
+        kept: list[int] = []
+        for page in sorted((row for row, its in enumerate(found) if its == root), key=lambda row: (row != root, row)):
+            alike = [n for n in sorted(near[root])[:32] if jaccard(texts[page], dataset.texts[n]) >= LEAST]
+            others = [row for row in kept if jaccard(texts[page], texts[row]) >= LEAST]
+            if alike:
+                rows[page], similar[page] = alike[0], jaccard(texts[page], dataset.texts[alike[0]])
+            elif others:
+                survivors[page], similar[page] = others[0], jaccard(texts[page], texts[others[0]])
+            else:
+                kept.append(page)
+    assert np.load(earlier.rows_path).tolist() == rows
+    assert np.load(work.verified_path).tolist() == survivors and np.load(work.jaccard_path).tolist() == similar
+    dropped = sum(row != NONE for row in rows)
+    assert dropped and any(row != survivor for row, survivor in enumerate(survivors)), "there are both kinds"
+
+
+def rows_near(
+    old: list[list[str]], new: list[list[str]], row_of: list[int], found: list[int]
+) -> defaultdict[int, set[int]]:  # fmt: skip
+    """For each cluster the rows that share a bucket with one of its pages, themselves or as witnesses of others."""
+    rows = defaultdict[tuple[int, ...], set[int]](set)
+    for page, signature in enumerate(one for part in signed(old) for one in part):
+        for bucket, hashes in enumerate([] if signature is None else signature.tolist()):
+            rows[(bucket, *hashes)].add(row_of[page])
+    near = defaultdict[int, set[int]](set)
+    for page, signature in enumerate(one for part in signed(new) for one in part):
+        for bucket, hashes in enumerate([] if signature is None else signature.tolist()):
+            near[found[page]] |= rows[(bucket, *hashes)]
+    return near
 
 
 def test_a_killed_comparison_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

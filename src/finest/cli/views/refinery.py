@@ -131,6 +131,11 @@ def show_verification(console: Console, found: Verification) -> None:
         console.print(
             f"{len(found.no_evidence)} pages could not be judged again, first: {found.no_evidence[0]}", markup=False
         )
+    if found.elsewhere:
+        console.print(
+            f"{counted(found.elsewhere, 'page')} is dropped for a row of the earlier dataset with the root "
+            f"{', '.join(manifest.against)}: name it with --against FOLDER|REPO@REVISION", markup=False,
+        )  # fmt: skip
     if found.not_repeatable:
         console.print(
             f"{found.not_repeatable} pages have a verdict that may differ on another machine "

@@ -1,11 +1,11 @@
-"""Drop the pages that an earlier dataset has: find its rows by the index, then pass them on within each cluster.
+"""Find the rows of an earlier dataset that share a bucket with pages of a run, and drop pages that it has.
 
     OUT/ledger/dedup/earlier/index/     the dataset's index: links to local files, copies of those on the Hub
-    OUT/ledger/dedup/like-T-of-TT.npy   pages of the parts of task T and rows of the dataset that share a bucket
+    OUT/ledger/dedup/like-T-of-TT.npy   pages of the parts of task T and rows of the dataset that share a bucket, by row
     OUT/ledger/dedup/earlier.npy        for each page, in order: the row of the dataset that is kept instead
 
-A cluster with a page that the dataset has is dropped as a whole, as in one run over both in which the dataset's pages
-come first.
+If the recipe compares texts, `finest.pipeline.dedup.pairs` decides which page is dropped. Otherwise a cluster with a
+page that the dataset has is dropped as a whole, as in one run over both in which the dataset's pages come first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from finest.pipeline.dedup.index import NONE, Index, check_indexable, rules_of
 from finest.pipeline.dedup.signatures import RunSignatures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,17 +65,17 @@ class Earlier:
 
     def __init__(self, folder: Path, parts: Sequence[Signatures], dataset: Dataset) -> None:
         assert dataset.manifest.index is not None
-        self._folder, self._parts, self._dataset = folder, parts, dataset
+        self.folder, self.parts, self.dataset = folder, parts, dataset
         self._stated: SignatureIndex = dataset.manifest.index
-        self._starts = RunSignatures(parts).starts
+        self.starts = RunSignatures(parts).starts
         self._tasks = -(-len(parts) // _TASK_PARTS)
 
     @property
     def rows_path(self) -> Path:
-        return self._folder / "earlier.npy"
+        return self.folder / "earlier.npy"
 
-    def run(self, survivor: Rows, tasks: Tasks) -> tuple[NDArray[np.uint32], EarlierIds]:
-        """Return for each page the dataset's row that is kept instead, NONE if the page's cluster has none; and ids."""
+    def look_up(self, tasks: Tasks) -> None:
+        """Find the rows that share a bucket with the pages."""
         is_over = self.rows_path.exists
         tasks.run(
             "Reading the index of the earlier dataset", range(len(self._stated.files)), self._fetch,
@@ -85,17 +85,28 @@ class Earlier:
             "Comparing with the earlier dataset", range(self._tasks), self._look_up,
             lambda task: self._path(task).exists() or is_over(),
         )  # fmt: skip
-        tasks.once("Joining the pages of the earlier dataset", lambda: self._write(survivor), is_over)
+
+    def drop_clusters(self, survivor: Rows, tasks: Tasks) -> None:
+        """Drop the clusters with a page that shares a bucket with a row."""
+        tasks.once("Joining the pages of the earlier dataset", lambda: self._write(survivor), self.rows_path.exists)
+
+    def kept(self, tasks: Tasks) -> tuple[NDArray[np.uint32], EarlierIds]:
+        """Return for each page the dataset's row that is kept instead, NONE without one, and the ids of these rows."""
         rows: NDArray[np.uint32] = np.load(self.rows_path, mmap_mode="r")
-        return rows, write_ids(self._folder, rows, self._dataset, tasks)
+        return rows, write_ids(self.folder, rows, self.dataset, tasks)
+
+    def matches(self) -> Iterator[NDArray[np.int64]]:
+        """Yield what `Index.matches` found of the pages of each task, mapped, and by row instead."""
+        for task in range(self._tasks):
+            yield np.load(self._path(task), mmap_mode="r")
 
     def _fetch(self, number: int) -> None:
         """Bring a file of the index here; raises VerifyError if it is not the one that the manifest names."""
         file = self._stated.files[number]
         target = self._index_path(file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(self._dataset.place, Path):
-            path = (self._dataset.place / file.path).absolute()
+        if isinstance(self.dataset.place, Path):
+            path = (self.dataset.place / file.path).absolute()
             if size_and_sha256(path) != (file.size_bytes, file.sha256):
                 raise VerifyError(f"{path} is not the file that the manifest names; copy the dataset again")
             temporary = temporary_name(target)
@@ -104,42 +115,40 @@ class Earlier:
             return
         sha = hashlib.sha256()
         with whole_file(target) as copy:
-            for piece in self._dataset.pieces(file):
+            for piece in self.dataset.pieces(file):
                 sha.update(piece)
                 copy.write(piece)
             if sha.hexdigest() != file.sha256:
-                raise VerifyError(f"{self._dataset.place}: {file.path} is not the file that the manifest names")
+                raise VerifyError(f"{self.dataset.place}: {file.path} is not the file that the manifest names")
 
     def _look_up(self, task: int) -> None:
-        index = Index(self._folder / "earlier", self._stated.buckets)
+        index = Index(self.folder / "earlier", self._stated.buckets)
         numbers = self._numbers(task)
         with whole_file(self._path(task)) as file:
-            np.save(file, np.concatenate([index.matches(self._parts[n], self._starts[n]) for n in numbers]))
+            found = np.concatenate([index.matches(self.parts[n], self.starts[n]) for n in numbers], axis=1)
+            np.save(file, found[:, np.argsort(found[0], kind="stable")])
 
     def _write(self, survivor: Rows) -> None:
         """Give the pages of a cluster that have no such row of their own the first one of the others."""
         first = np.full(len(survivor), NONE, np.uint32)
-        for task in range(self._tasks):
-            found = np.load(self._path(task))
-            np.minimum.at(first, survivor[found["page"]], found["row"])
+        for rows, pages in self.matches():
+            np.minimum.at(first, survivor[pages], rows.astype(np.uint32))
         with whole_file(self.rows_path) as file:
             header = {"descr": first.dtype.str, "fortran_order": False, "shape": first.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for task in range(self._tasks):
-                numbers, found = self._numbers(task), np.load(self._path(task))
-                start, end = self._starts[numbers[0]], self._starts[numbers[-1] + 1]
+                numbers, (rows, pages) = self._numbers(task), np.load(self._path(task))
+                start, end = self.starts[numbers[0]], self.starts[numbers[-1] + 1]
                 own = np.full(end - start, NONE, np.uint32)
-                np.minimum.at(own, found["page"] - start, found["row"])
+                np.minimum.at(own, pages - start, rows.astype(np.uint32))
                 np.where(own == NONE, first[survivor[start:end]], own).tofile(file)
-        for task in range(self._tasks):
-            self._path(task).unlink(missing_ok=True)
 
     def _numbers(self, task: int) -> range:
         """Return the numbers of the parts of a task."""
-        return range(task * _TASK_PARTS, min((task + 1) * _TASK_PARTS, len(self._parts)))
+        return range(task * _TASK_PARTS, min((task + 1) * _TASK_PARTS, len(self.parts)))
 
     def _index_path(self, file: IndexFile) -> Path:
-        return self._folder / "earlier" / file.path
+        return self.folder / "earlier" / file.path
 
     def _path(self, task: int) -> Path:
-        return self._folder / f"like-{task:05d}-of-{self._tasks}.npy"
+        return self.folder / f"like-{task:05d}-of-{self._tasks}.npy"

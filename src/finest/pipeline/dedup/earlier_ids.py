@@ -1,12 +1,15 @@
 """The record ids of the rows of an earlier dataset that are kept instead of pages: their verdicts name them.
 
-OUT/ledger/dedup/earlier-wanted.npy     for each row of the dataset, whether it is kept instead of a page
-OUT/ledger/dedup/earlier-ids-N.arrow    number and id of each such row of the dataset's data file N
-OUT/ledger/dedup/earlier-ids/           the same of all rows, to look up: rows.npy, ends.npy and ids.bin
+    OUT/ledger/dedup/earlier-wanted.npy     for each row of the dataset, whether it is kept instead of a page
+    OUT/ledger/dedup/earlier-ids-N.arrow    number and id of each such row of the dataset's data file N
+    OUT/ledger/dedup/earlier-ids/           the same of all rows, to look up: numbers, ends of the ids, and ids
+
+No process holds more than the ids of one data file.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ import pyarrow as pa
 
 from finest.pipeline.dedup.files import whole_file, whole_folder
 from finest.pipeline.dedup.forest import CHUNK
-from finest.pipeline.dedup.index import NONE
+from finest.pipeline.dedup.index import NONE, mapped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
     from finest.pipeline.tasks import Tasks
 
 
+_FILES = {"rows": "<u4", "ends": "<i8", "ids": "u1"}
+
+
 class EarlierIds:
     """Looks up the ids, in mapped files."""
 
     def __init__(self, folder: Path) -> None:
-        self._rows, self._ends = (np.load(folder / name, mmap_mode="r") for name in ("rows.npy", "ends.npy"))
-        path = folder / "ids.bin"
-        self._text = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+        self._rows, self._ends, self._text = (mapped(folder / name, kind) for name, kind in _FILES.items())
 
     def of(self, rows: NDArray[np.uint32]) -> list[str]:
         """Return the ids of these rows, which are all kept instead of pages."""
@@ -84,15 +88,15 @@ def write_ids(folder: Path, rows: NDArray[np.uint32], dataset: Dataset, tasks: T
 
 
 def _join(paths: list[Path], folder: Path) -> None:
-    with whole_folder(folder) as made:
-        rows, sizes = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
-        with (made / "ids.bin").open("wb") as file:
-            for path in paths:
-                with pa.ipc.open_file(path) as source:
-                    table = source.read_all()
-                texts = [one.encode() for one in table["id"].to_pylist()]
-                rows.append(table["row"].to_numpy().astype(np.uint32))
-                sizes.append(np.array([len(text) for text in texts], np.int64))
-                file.writelines(texts)
-        np.save(made / "rows.npy", np.concatenate(rows))
-        np.save(made / "ends.npy", np.cumsum(np.concatenate(sizes)))
+    """Write the ids of all data files as one list, a file at a time."""
+    end = 0
+    with whole_folder(folder) as made, ExitStack() as files:
+        rows, ends, ids = (files.enter_context((made / name).open("wb")) for name in _FILES)
+        for path in paths:
+            with pa.ipc.open_file(path) as source:
+                table = source.read_all()
+            texts = [one.encode() for one in table["id"].to_pylist()]
+            table["row"].to_numpy().astype("<u4").tofile(rows)
+            (np.cumsum([len(text) for text in texts], dtype="<i8") + end).tofile(ends)
+            ids.writelines(texts)
+            end += sum(map(len, texts))

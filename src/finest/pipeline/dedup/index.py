@@ -4,8 +4,8 @@
     OUT/index/BB.rows       for each of these, the number in the dataset of a row (uint32)
 
 A digest folds the hashes of one bucket into 64 bits. The pages that the dataset dropped as duplicates are in the index,
-too, each with the row that was kept instead. The manifest names the files with their sha256
-(`finest.dataset.signature_index`).
+too, each with the row that was kept instead; so a digest may have several rows, if texts are compared and differ. The
+manifest names the files with their sha256 (`finest.dataset.signature_index`).
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def rules_of(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def check_indexable(recipe: Recipe) -> None:
     """Raise UsageError if runs of the recipe can neither make nor use an index."""
-    if not recipe.dedup.enabled or recipe.order != "fineweb" or recipe.dedup.min_jaccard:
+    if not recipe.dedup.enabled or recipe.order != "fineweb":
         raise UsageError(
             f"recipe {recipe.name}: an index (--keep-index, --against) needs a recipe that deduplicates after its "
-            f'filters and by MinHash alone: [dedup] enabled = true, min_jaccard = 0, order = "fineweb"'
+            f'filters: [dedup] enabled = true, order = "fineweb"'
         )
 
 
@@ -153,20 +153,17 @@ def _entries(made: Made, bucket: int, low: int, last: int) -> tuple[Hashes, NDAr
     return np.concatenate(keys), np.concatenate(targets)
 
 
-MATCH = np.dtype([("page", np.int64), ("row", np.uint32)])
-"""A page of a run, by its number, and a row of the dataset with an equal bucket."""
-
-
 class Index:
     """The files of an index, in the folder `index` of a folder."""
 
     def __init__(self, folder: Path, buckets: int) -> None:
         self._folder, self._buckets = folder, buckets
 
-    def matches(self, part: Signatures, start: int) -> NDArray[np.void]:
-        """Return the pages of a part, whose first one has the number `start`, with the rows that share a bucket.
+    def matches(self, part: Signatures, start: int) -> NDArray[np.int64]:
+        """Return rows of the dataset, and pages of a part that share a bucket with them; the shape is (2, pairs).
 
-        The array has the type MATCH, is sorted and has each pair once; at most MAX_ROWS rows of a page, the first ones.
+        `start` is the number of the part's first page. Each pair is there once, by page and row; of a page, at most the
+        first MAX_ROWS rows.
         """
         found = [np.zeros(0, np.uint64)]
         own = part.rows().astype(np.uint64) << np.uint64(32)
@@ -179,13 +176,12 @@ class Index:
         pairs = np.unique(np.concatenate(found))
         page = (pairs >> np.uint64(32)).astype(np.int64)
         few = np.arange(len(pairs)) - np.searchsorted(page, page) < MAX_ROWS
-        matches = np.zeros(int(few.sum()), MATCH)
-        matches["page"], matches["row"] = page[few] + start, (pairs & np.uint64(NONE))[few]
-        return matches
+        rows = (pairs & np.uint64(NONE)).astype(np.int64)
+        return np.stack((rows[few], page[few] + start))
 
     def _bucket(self, bucket: int) -> tuple[Hashes, NDArray[np.uint32]]:
         keys, rows = (self._folder / index_path(bucket, kind) for kind in ("digests", "rows"))
-        return _mapped(keys, "<u8"), _mapped(rows, "<u4")
+        return mapped(keys, "<u8"), mapped(rows, "<u4")
 
 
 MAX_ROWS = 32
@@ -198,5 +194,6 @@ def _spans(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int
     return np.arange(int(count.sum())) + np.repeat(first - before, count)
 
 
-def _mapped(path: Path, kind: str) -> NDArray[Any]:
+def mapped(path: Path, kind: str) -> NDArray[Any]:
+    """Map a file of numbers of a type; it may be empty."""
     return np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind)

@@ -7,9 +7,13 @@ whose Jaccard similarity with it is at least `min_jaccard`; if there is none, th
 witness of later ones. The similarity is that of the sets of shingles that MinHash samples, of the texts in the rows, so
 anybody can compute it again from the dataset and the WARCs.
 
+With an earlier dataset (`finest.pipeline.dedup.against`), its rows that share a bucket with a page of the cluster come
+first, in their order: a page that is similar enough to one of them is dropped for it, and is no witness of others.
+
     OUT/ledger/dedup/texts-T-of-TT-in-BB/B.arrow   texts of the clusters of block B, from the parts of task T
-    OUT/ledger/dedup/pairs-B-of-BB.npy             for each page of block B that MinHash drops: witness and similarity
+    OUT/ledger/dedup/pairs-B-of-BB.npy             for each page of block B: witness and similarity
     OUT/ledger/dedup/verified.npy                  for each row, in order, the row that is kept of its cluster
+    OUT/ledger/dedup/earlier.npy                   for each row, in order, the row of the earlier dataset kept instead
     OUT/ledger/dedup/jaccard.npy                   for each row, in order, its similarity with that row if it is dropped
 
 A block is a share of the clusters whose texts fit into the memory of a process.
@@ -18,6 +22,7 @@ A block is a share of the clusters whose texts fit into the memory of a process.
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -26,8 +31,10 @@ import numpy as np
 import pyarrow as pa
 
 from finest.atomic_files import temporary_name
+from finest.pipeline.dedup.earlier_texts import EarlierTexts
 from finest.pipeline.dedup.files import whole_file, whole_folder
 from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.index import NONE
 from finest.recipe.minhash import similarity
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from finest.pipeline.dedup.against import Earlier
     from finest.pipeline.dedup.signatures import Rows
     from finest.pipeline.tasks import Tasks
     from finest.recipe.minhash import Shingles
@@ -53,7 +61,7 @@ _BLOCK_ROWS = 1_000
 _TASK_ROWS, _MOST_TASK_ROWS = 20_000, 1_000_000
 """Least and most rows whose texts a task reads; more tasks would make too many files of a large run."""
 _SCHEMA = pa.schema([("row", pa.int64()), ("root", pa.int64()), ("language", pa.string()), ("text", pa.large_string())])
-_PAIR = np.dtype([("row", np.int64), ("witness", np.int64), ("jaccard", np.float64)])
+_PAIR = np.dtype([("row", np.int64), ("witness", np.int64), ("jaccard", np.float64), ("earlier", np.uint32)])
 
 
 class Texts(Protocol):
@@ -68,15 +76,25 @@ class Pairs:
     """The verification of one run's clusters, in the folder of the deduplication."""
 
     def __init__(
-        self, folder: Path, starts: Sequence[int], texts: Texts, tools: Toolbox, min_jaccard: float, memory_bytes: int
+        self, folder: Path, starts: Sequence[int], texts: Texts, tools: Toolbox, min_jaccard: float, memory_bytes: int,
+        earlier: Earlier | None = None,
     ) -> None:  # fmt: skip
-        """`starts` are the numbers of the first rows of the run's parts, and the number of all rows."""
+        """`starts` are the numbers of the first rows of the run's parts, and the number of all rows.
+
+        `earlier` has found the rows of an earlier dataset that share a bucket with pages.
+        """
         self._folder, self._starts, self._texts, self._tools, self._least = folder, starts, texts, tools, min_jaccard
         self._found = np.load(folder / "survivors.npy", mmap_mode="r")
         self._in_cluster = _in_cluster(self._found)
-        similar, rows = int(self._in_cluster.sum()), starts[-1]
+        similar, rows = 0, starts[-1]
+        for _, pages in earlier.matches() if earlier else ():
+            self._in_cluster[pages] = True
+            similar += len(pages)
+        similar += int(self._in_cluster.sum())
         fit = -(-similar * _CLUSTER_BYTES // (2 * memory_bytes))
         self._blocks = max(fit, min(similar // _BLOCK_ROWS, _PARTS), 1)
+        self._earlier = earlier
+        self._earlier_texts = EarlierTexts(earlier, self._found, self._blocks) if earlier else None
         self._tasks = max(min(len(starts) - 1, -(-rows // min(max(_TASK_ROWS, rows // _PARTS), _MOST_TASK_ROWS))), 1)
 
     @property
@@ -94,6 +112,8 @@ class Pairs:
             "Reading the texts of similar pages", range(self._tasks), self._sort_texts,
             lambda task: self._texts_path(task).exists() or is_over(),
         )  # fmt: skip
+        if self._earlier_texts is not None:
+            self._earlier_texts.read(tasks, is_over)
         tasks.run(
             "Comparing the texts of similar pages", range(self._blocks), self._compare,
             lambda block: self._pairs_path(block).exists() or is_over(),
@@ -135,21 +155,35 @@ class Pairs:
         return np.asarray(roots % self._blocks, np.int64)
 
     def _compare(self, block: int) -> None:
-        """Write the witness and the similarity of each page of a block that MinHash drops."""
-        kept: dict[int, list[Text]] = {}
-        for row, root, language, text in self._rows_of(block):
-            if row == root:
-                kept[root] = [Text(row, text, language)]
+        """Write the witness and the similarity of each page of a block; a page that is kept is its own witness."""
+        earlier, kept = self._earlier_rows(block), defaultdict[int, list[Text]](list)
         pairs = []
-        for row, root, language, text in self._rows_of(block):
-            if row != root:
+        for of_roots in (True, False):
+            for row, root, language, text in self._rows_of(block):
+                if (row == root) != of_roots:
+                    continue
                 page = Text(row, text, language)
+                old, jaccard = self._witness(page, earlier.get(root, ()))
+                if old is not None:
+                    pairs.append((row, row, jaccard, old.row))
+                    continue
                 witness, jaccard = self._witness(page, kept[root])
-                if witness is page and len(kept[root]) < MAX_WITNESSES:
+                if witness is None and len(kept[root]) < MAX_WITNESSES:
                     kept[root].append(page)
-                pairs.append((row, witness.row, jaccard))
+                pairs.append((row, (witness or page).row, jaccard, NONE))
         with whole_file(self._pairs_path(block)) as file:
             np.save(file, np.array(pairs, _PAIR))
+
+    def _earlier_rows(self, block: int) -> dict[int, list[Text]]:
+        """Return the first rows of the earlier dataset that share a bucket with pages of each cluster of a block."""
+        texts: dict[int, Text] = {}
+        found = defaultdict[int, list[Text]](list)
+        for row, root, language, text in self._earlier_texts.of(block) if self._earlier_texts else ():
+            if text is not None:
+                texts[row] = Text(row, text, language)
+            if len(found[root]) < MAX_WITNESSES:
+                found[root].append(texts[row])
+        return found
 
     def _rows_of(self, block: int) -> Iterator[tuple[int, int, str | None, str]]:
         for task in range(self._tasks):
@@ -160,13 +194,13 @@ class Pairs:
                 for batch in stream:
                     yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
-    def _witness(self, page: Text, kept: Sequence[Text]) -> tuple[Text, float]:
-        """Return the first kept page that is similar enough, and how similar; the page itself if there is none."""
-        for other in kept:
+    def _witness(self, page: Text, others: Sequence[Text]) -> tuple[Text | None, float]:
+        """Return the first of the other texts that is similar enough, and how similar; None and 0 without one."""
+        for other in others:
             jaccard = 1.0 if page.text == other.text else similarity(self._shingles(page), self._shingles(other))
             if jaccard >= self._least:
                 return other, jaccard
-        return page, 0.0
+        return None, 0.0
 
     def _shingles(self, page: Text) -> Shingles:
         if page.shingles is None:
@@ -179,15 +213,21 @@ class Pairs:
         jaccard = np.lib.format.open_memmap(unfinished, "w+", np.float64, self._found.shape)
         shutil.copyfile(self._folder / "survivors.npy", temporary)
         verified = np.load(temporary, mmap_mode="r+")
+        earlier = np.full(len(verified) if self._earlier else 0, NONE, np.uint32)
         for block in range(self._blocks):
             pairs = np.load(self._pairs_path(block))
             verified[pairs["row"]] = pairs["witness"]
             jaccard[pairs["row"]] = pairs["jaccard"]
+            if self._earlier is not None:
+                earlier[pairs["row"]] = pairs["earlier"]
         for array in (jaccard, verified):
             array.flush()
+        if self._earlier is not None:
+            with whole_file(self._earlier.rows_path) as file:
+                np.save(file, earlier)
         unfinished.replace(self.jaccard_path)
         temporary.replace(self.verified_path)
-        for path in self._folder.glob("texts-*"):
+        for path in (*self._folder.glob("texts-*"), *self._folder.glob("earlier-texts-*")):
             shutil.rmtree(path, ignore_errors=True)
         for path in self._folder.glob("pairs-*"):
             path.unlink(missing_ok=True)

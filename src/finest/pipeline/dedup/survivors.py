@@ -62,19 +62,24 @@ def find_survivors(
     tasks.progress.say(f"Deduplicating {cost}")
     stages = Stages(run, cost, folder)
     stages.run(tasks if run.total_rows > _IN_ONE_PROCESS else tasks.alone())
+    earlier = Earlier(folder, parts, against) if against else None
+    if earlier is not None:
+        earlier.look_up(tasks)
     kept, jaccard = stages.survivors_path, None
     if texts is not None and rules.min_jaccard:
-        pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes)
+        pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes, earlier)
         pairs.run(tasks)
         kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
+    elif earlier is not None:
+        earlier.drop_clusters(np.load(kept, mmap_mode="r"), tasks)
     survivor = np.load(kept, mmap_mode="r")
-    earlier, ids = Earlier(folder, parts, against).run(survivor, tasks) if against else (None, None)
+    rows, ids = earlier.kept(tasks) if earlier else (None, None)
     sizes = None
     if rules.cluster_size:
         path = folder / "sizes.npy"
         tasks.once("Counting duplicates", lambda: _write_sizes(survivor, path), path.exists)
         sizes = np.load(path, mmap_mode="r")
-    return Survivors(survivor, sizes, jaccard, earlier, ids)
+    return Survivors(survivor, sizes, jaccard, rows, ids)
 
 
 def _write_sizes(survivor: Rows, path: Path) -> None:

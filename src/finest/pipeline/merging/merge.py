@@ -221,5 +221,11 @@ def _merged(
         roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),
         losses=sum_counts(manifest.losses for manifest in manifests), languages=languages,
         configurations=tuple(languages) if first.configurations else (),
-        merged=tuple(manifest.root for manifest in manifests),
+        against=_earlier(manifests), merged=tuple(manifest.root for manifest in manifests),
     )  # fmt: skip
+
+
+def _earlier(manifests: Sequence[Manifest]) -> tuple[str, ...]:
+    """Return the roots of the earlier datasets whose rows are kept instead of pages, but for those merged here."""
+    named = dict.fromkeys(root for manifest in manifests for root in manifest.against)
+    return tuple(root for root in named if root not in {manifest.root for manifest in manifests})
