@@ -89,6 +89,8 @@ def test_one_after_the_other_is_both_together(honest: Two, tmp_path: Path) -> No
     rows = [row.id for part in honest for row in part.rows()]
     assert rows == [row.id for row in together.rows()] and len(rows) == 4 + 2
     assert honest.second.manifest.against == (honest.first.manifest.root,)
+    card = (honest.second.folder / "README.md").read_text()
+    assert "finest verify dataset --against EARLIER" in card and honest.first.manifest.root in card
     lost = [verdict for verdict in honest.second.verdicts() if verdict.reason == DUPLICATE]
     ids = [row.id for row in honest.first.rows()]
     assert [verdict.duplicate_of for verdict in lost] == [*ids[1:4], honest.second.rows()[0].id]
