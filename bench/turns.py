@@ -10,6 +10,7 @@ same for all recipes.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ def compare(pages: Sequence[Page], names: Sequence[str], rounds: int = ROUNDS) -
     least: list[list[dict[str, float]]] = [[{} for _ in pages] for _ in recipes]
     for recipe in recipes:
         toolbox(recipe, cache).load()
+    gc.freeze()  # as a run does before its workers are forked
     for _ in range(rounds):
         for place, page in enumerate(pages):
             for recipe, of_pages in zip(recipes, least, strict=True):

@@ -16,19 +16,19 @@ from finest.cli.shared import (
     dedup_memory_option,
     lean_imports,
     number_or_share,
+    recipe_of,
+    recipe_options,
     say,
     shard_option,
 )
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
-from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.recipe.recipe import Recipe
     from finest.warc.source import Shard
 
 
@@ -45,19 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Local folder of the run, if --out is an address.  [default: one in the cache, named after the address]",
 )
-@click.option(
-    "--recipe",
-    "recipe_name",
-    metavar="NAME|FILE.toml",
-    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.  [default: fineweb; with "
-    "--language, fineweb-2 if its language model was fetched, otherwise fineweb-2-lid176]",
-)
-@click.option(
-    "--language",
-    metavar="CODE[,CODE...]|all",
-    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn, or a file of finest languages add. "
-    "Each becomes a configuration of the dataset.",
-)
+@recipe_options
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -173,7 +161,7 @@ def refine(
             "--workers and --total-tasks or --cpus-per-task all set the number of workers; use one of them"
         )
     settings = load_settings()
-    recipe = _recipe_of(recipe_name, language, settings.cache)
+    recipe = recipe_of(recipe_name, language, settings.cache)
     goal = destination(out, work, settings.cache)
     if goal.store and detach:
         raise click.UsageError("--detach takes a local --out; without it this command waits and copies the dataset")
@@ -208,16 +196,6 @@ def _pinned(against: str | None) -> str | None:
 
     quiet_client()
     return str(open_dataset(against, latest=True, say=say).place)
-
-
-def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
-    """Return the recipe that `finest refine` was asked for."""
-    from finest.pipeline.languages import recipe_in_languages
-    from finest.recipe.recipe import load_recipe
-
-    if language is not None:
-        return recipe_in_languages(language, name, cache, say)
-    return load_recipe(name or "fineweb")
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:

@@ -57,12 +57,22 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
     return Ledger.begin(options.out, plan)
 
 
-def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
-    """Return the manifest of a finished run; None if there is work left. The manifest is written last."""
-    if not (ledger.out / "manifest.json").exists():
+def finished(ledger: Ledger, progress: Progress, *, with_index: bool = False) -> Manifest | None:
+    """Return the manifest of a finished run; None if there is work left. The manifest is written last.
+
+    Raises UsageError if the run was finished without the index that is wanted now.
+    """
+    path = ledger.out / "manifest.json"
+    if not path.exists():
         return None
+    manifest = read_manifest(ledger.out)
+    if with_index and manifest.index is None:
+        raise UsageError(
+            f"{ledger.out} is finished and has no index: remove {path} and run the same command again, which makes the "
+            f"dataset with its index from the pages that are judged"
+        )
     progress.say(f"{ledger.out} is already finished")
-    return read_manifest(ledger.out)
+    return manifest
 
 
 def finish(

@@ -137,7 +137,7 @@ def _judged(state: PageState, tools: Toolbox, stages: Sequence[Stage[Any]], cloc
             return _dropped(failed, state, error)
         if stage is LANGUAGE:
             rules = tools.rules_for(state.language)
-    return _kept(state, tools.recipe)
+    return _kept(state, tools)
 
 
 def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
@@ -223,8 +223,8 @@ def _dropped(check: Check, state: PageState, error: str) -> Verdict:
     )  # fmt: skip
 
 
-def _kept(state: PageState, recipe: Recipe) -> Verdict:
-    added = recipe.columns() if state.columns else ()
+def _kept(state: PageState, tools: Toolbox) -> Verdict:
+    added = tools.columns if state.columns else ()
     return Verdict(
         KEPT,
         text=state.row_text,

@@ -17,6 +17,7 @@ from finest.recipe.table import rules_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from finest.recipe.column import Column
     from finest.recipe.decontaminate.match import Matcher
     from finest.recipe.quality_model import QualityModel
     from finest.recipe.recipe import Recipe
@@ -52,6 +53,11 @@ class Toolbox:
         if self.recipe.language.table or stages[:4] != (LANGUAGE, REPEATED_LINES, REPEATED_NGRAMS, QUALITY):
             return stages
         return (REPEATED_LINES, QUALITY, REPEATED_NGRAMS, LANGUAGE, *stages[4:])
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the recipe's stages add to each row."""
+        return self.recipe.columns()
 
     @cached_property
     def tokenizer(self) -> words.Tokenizer:

@@ -249,6 +249,8 @@ class Tokenizer:
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
+        if " ".join(line.split()) == line:
+            return list(self._tokenize(line).tokens)
         pieces = GAP_OR_CHUNK.findall(line)
         chunks = [piece for piece in pieces if not piece.isspace()]
         known = list(map(self._memo.__getitem__, chunks))

@@ -32,6 +32,7 @@ from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.pipeline.tasks import Tasks
 from finest.pipeline.verify import verify
+from finest.recipe.judge import toolbox
 from finest.recipe.reasons import DUPLICATE
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from finest.dataset.signature_index import SignatureIndex
 
 QUIET = Progress(quiet=True)
+TOOLS = toolbox(load_recipe("fineweb"), default_cache())
 
 
 def here(folder: Path) -> Tasks:
@@ -75,10 +77,13 @@ class MadeDataset:
         half = len(ids) // 2
         sizes = {f"data/D/000_{n:05d}.parquet": rows for n, rows in enumerate((half, len(ids) - half))}
         shards = [Shard(path=path, rows=rows, size_bytes=1, sha256="0" * 64) for path, rows in sizes.items()]
-        self.manifest = SimpleNamespace(index=index, shards=shards)
+        self.manifest = SimpleNamespace(index=index, shards=shards, rows=len(ids))
 
     def again(self) -> nullcontext[MadeDataset]:
         return nullcontext(self)
+
+    def read_rows(self, numbers: list[int]) -> pa.Table:
+        return pa.table({"text": [self.ids[number] for number in numbers], "language": ["en"] * len(numbers)})
 
     def row_columns(self, name: str, files: list[Shard]) -> pa.Table:
         first, _ = self.manifest.shards
@@ -121,7 +126,7 @@ def test_a_run_against_an_index_is_the_second_part_of_one_run(
     survivor = np.load(stages.survivors_path)
     comparison = Earlier(folder / "dedup", files, cast("Dataset", dataset))
     comparison.look_up(here(folder))
-    comparison.drop_clusters(survivor, here(folder))
+    comparison.drop_clusters(survivor, TOOLS, here(folder))
     earlier, ids = comparison.kept(here(folder))
     both = components([*first, *second])
     for row, kept in enumerate(earlier.tolist()):
@@ -198,6 +203,17 @@ def test_an_index_that_was_not_finished_goes_on(tmp_path: Path, monkeypatch: pyt
     }
 
 
+def test_an_index_can_be_made_later(tmp_path: Path) -> None:
+    """From the pages that are judged: the message says how, and the rows are the same."""
+    warc = write_warc(tmp_path / "a.warc.gz", [[response(n, n)] for n in range(3)])
+    without = refine(options(tmp_path / "out", warc), QUIET)
+    with pytest.raises(UsageError, match=r"remove .*manifest\.json and run the same command again"):
+        refine(options(tmp_path / "out", warc, keep_index=True), QUIET)
+    (tmp_path / "out" / "manifest.json").unlink()
+    made = refine(options(tmp_path / "out", warc, keep_index=True), QUIET)
+    assert made.index is not None and made.root == without.root
+
+
 def test_a_changed_index_is_refused(tmp_path: Path) -> None:
     """By `finest verify` and by a run against it; so is a dataset without one, or of another recipe."""
     warc = write_warc(tmp_path / "a.warc.gz", [[response(n, n)] for n in range(3)])
@@ -260,3 +276,28 @@ def test_an_index_is_published_and_used_from_there(tmp_path: Path) -> None:
 def hub_files(hub: HubServer, revision: str) -> set[str]:
     tree = requests.get(f"{hub.endpoint}/api/datasets/alice/web/tree/{revision}?recursive=true", timeout=60).json()
     return {entry["path"] for entry in tree}
+
+
+def test_a_forged_index_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says of every page that it is a row: without texts it is believed, and the run says how few agree."""
+    first, second = (
+        write_warc(tmp_path / f"{name}.warc.gz", [[response(n)] for n in pages])
+        for name, pages in {"a": range(3), "b": range(3, 5)}.items()
+    )
+    told: list[str] = []
+    monkeypatch.setattr(QUIET, "say", told.append)
+    monkeypatch.setattr(indexing, "digests", lambda part, bucket: np.zeros(part.signed, np.uint64))
+    refine(options(tmp_path / "forged", first, keep_index=True), QUIET)
+    found = refine(options(tmp_path / "none", second, against=str(tmp_path / "forged")), QUIET)
+    (line,) = [line for line in told if "rows drawn" in line]
+    assert found.rows == 0 and line.startswith("0 of ")
+
+
+def test_an_index_that_names_rows_that_are_not_there_is_refused(tmp_path: Path) -> None:
+    signatures = [np.full((2, 2), number, np.uint64) for number in range(5)]
+    dataset, _ = made_index([signatures], tmp_path)
+    dataset.manifest.rows = 4
+    (tmp_path / "second").mkdir()
+    earlier = Earlier(tmp_path / "second", files_of([signatures], tmp_path / "again"), cast("Dataset", dataset))
+    with pytest.raises(VerifyError, match="its index names rows that it does not have"):
+        earlier.look_up(here(tmp_path))

@@ -21,6 +21,7 @@ from finest.atomic_files import size_and_sha256, temporary_name
 from finest.dataset.open import open_dataset
 from finest.errors import UsageError, VerifyError
 from finest.pipeline.dedup.earlier_ids import EarlierIds, write_ids
+from finest.pipeline.dedup.earlier_sample import sample_agrees
 from finest.pipeline.dedup.files import whole_file
 from finest.pipeline.dedup.index import NONE, Index, check_indexable, rules_of
 from finest.pipeline.dedup.signatures import RunSignatures
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
+    from finest.recipe.toolbox import Toolbox
 
 _TASK_PARTS = 64
 
@@ -86,9 +88,19 @@ class Earlier:
             lambda task: self._path(task).exists() or is_over(),
         )  # fmt: skip
 
-    def drop_clusters(self, survivor: Rows, tasks: Tasks) -> None:
-        """Drop the clusters with a page that shares a bucket with a row."""
-        tasks.once("Joining the pages of the earlier dataset", lambda: self._write(survivor), self.rows_path.exists)
+    def drop_clusters(self, survivor: Rows, tools: Toolbox, tasks: Tasks) -> None:
+        """Drop the clusters with a page that shares a bucket with a row; says how many of a sample resemble the row."""
+
+        def drop() -> None:
+            agreeing, drawn = sample_agrees(self, tools)
+            if drawn:
+                tasks.progress.say(
+                    f"{agreeing} of {drawn} rows drawn share a bucket with the pages that are dropped for them; for "
+                    f"the others, the index of {self.dataset.place} is all that says so"
+                )
+            self._write(survivor)
+
+        tasks.once("Joining the pages of the earlier dataset", drop, self.rows_path.exists)
 
     def kept(self, tasks: Tasks) -> tuple[NDArray[np.uint32], EarlierIds]:
         """Return for each page the dataset's row that is kept instead, NONE without one, and the ids of these rows."""
@@ -126,6 +138,8 @@ class Earlier:
         numbers = self._numbers(task)
         with whole_file(self._path(task)) as file:
             found = np.concatenate([index.matches(self.parts[n], self.starts[n]) for n in numbers], axis=1)
+            if (found[0] >= self.dataset.manifest.rows).any():
+                raise VerifyError(f"{self.dataset.place}: its index names rows that it does not have")
             np.save(file, found[:, np.argsort(found[0], kind="stable")])
 
     def _write(self, survivor: Rows) -> None:
