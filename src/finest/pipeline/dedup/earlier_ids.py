@@ -95,7 +95,7 @@ def _join(paths: list[Path], folder: Path) -> None:
         for path in paths:
             with pa.ipc.open_file(path) as source:
                 table = source.read_all()
-            texts = [one.encode() for one in table["id"].to_pylist()]
+            texts = [(one or "").encode() for one in table["id"].to_pylist()]
             table["row"].to_numpy().astype("<u4").tofile(rows)
             (np.cumsum([len(text) for text in texts], dtype="<i8") + end).tofile(ends)
             ids.writelines(texts)
