@@ -152,18 +152,21 @@ def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_memory_is_flat(env: dict[str, str], large: Path, xet: bool) -> None:
-    """300 MB of rows that hardly compress are published with a peak below 450 MB."""
+    """600 MB of rows that hardly compress are published with a peak below 600 MB, 160 MB of which are the programs.
+
+    Half of the rows take 450 MB by Xet, which holds up to 300 MB of what it sends, and all of them 500 MB.
+    """
     told = env if xet else env | {"HF_HUB_DISABLE_XET": "1"}
     script = [sys.executable, "-c", PEAK, *command("publish", large, "--hf_repo", f"large-{xet}")]
     done = subprocess.run(script, env=told, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) < 450e6
+    assert int(done.stdout.split()[-1]) < 600e6
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shard of 300 MB, and a manifest for it."""
+    """A shard of 600 MB, and a manifest for it."""
     folder = tmp_path_factory.mktemp("large")
-    count, tokens = 60_000, 0
+    count, tokens = 120_000, 0
     with ShardWriter(folder, f"data/{DUMP}/000") as writer:
         for first in range(0, count, 500):
             rows = [row(n, text=base64.b64encode(os.urandom(5_000)).decode()) for n in range(first, first + 500)]

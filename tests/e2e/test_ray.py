@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from tests.cluster.waiting import wait_for
 from tests.e2e.command import beginnings, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, RAISE, SLEEP, Misdeeds
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed"),
+    pytest.mark.nightly,  # every day test_lost_nodes.py runs on Ray, loses a node, and compares with the local run
+]
 ON_RAY = ("--executor", "ray", "--total_tasks", 2, "--mem-per-cpu", 1)
 
 
@@ -39,10 +43,8 @@ def test_ray_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, 
 @pytest.mark.parametrize(
     ("deed", "words"),
     [
-        pytest.param(
-            RAISE, "seven by nought; the other tasks take over its slices", id="raises", marks=pytest.mark.nightly
-        ),
-        pytest.param(DIE, "100%", id="killed", marks=pytest.mark.nightly),
+        pytest.param(RAISE, "seven by nought; the other tasks take over its slices", id="raises"),
+        pytest.param(DIE, "100%", id="killed"),
     ],
 )
 def test_a_failed_task_costs_its_share(
@@ -55,7 +57,6 @@ def test_a_failed_task_costs_its_share(
     assert root(tmp_path / "out") == local_root
 
 
-@pytest.mark.nightly
 def test_a_run_with_no_task_left_fails(warcs: list[Path], local_root: str, tmp_path: Path, misdeeds: Misdeeds) -> None:
     """It says why, and a rerun does what is missing."""
     misdeeds.do_on_ray(RAISE, once=False)
@@ -67,7 +68,6 @@ def test_a_run_with_no_task_left_fails(warcs: list[Path], local_root: str, tmp_p
     assert root(tmp_path / "out") == local_root
 
 
-@pytest.mark.nightly
 def test_ctrl_c_leaves_nothing_at_work(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Ray goes with its driver, and the tasks with Ray."""
     misdeeds.do_on_ray(f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n{SLEEP}")

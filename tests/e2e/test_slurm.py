@@ -39,6 +39,7 @@ def status(out: Path) -> Any:
 
 
 def jobs_in_queue() -> set[str]:
+    """Jobs that wait, run or are being completed, which a busy node does for some seconds after they ended."""
     return set(slurm("squeue", "-h", "-o", "%F").split())
 
 
@@ -133,7 +134,7 @@ def test_slurm_gives_what_the_local_run_gives(
     assert root(out) == local_root
     assert "partition main" in done.stderr
     assert "100%" in done.stderr
-    assert not jobs_in_queue()
+    wait_for(lambda: not jobs_in_queue())
     assert status(out)["state"] == "finished"
     assert "already finished" in finest("refine", *warcs, "--out", out, *ON_SLURM).stderr
     assert "already finished" in finest("attach", out).stderr
@@ -176,7 +177,7 @@ def test_a_run_with_no_task_left_fails(warcs: list[Path], tmp_path: Path, misdee
     assert f"{out}/ledger/slurm/" in done.stderr
     assert "run the same command again" in done.stderr
     assert "  | ZeroDivisionError: seven by nought" in done.stderr
-    assert not jobs_in_queue()
+    wait_for(lambda: not jobs_in_queue())
 
 
 @pytest.mark.nightly
@@ -228,7 +229,7 @@ def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     _, said = run.communicate(timeout=300)
     assert run.returncode == 6
     assert "was cancelled" in said
-    assert not jobs_in_queue()
+    wait_for(lambda: not jobs_in_queue())
 
 
 @pytest.mark.nightly
@@ -370,7 +371,7 @@ def test_what_can_never_start(warcs: list[Path], tmp_path: Path) -> None:
     for number, (flags, words) in enumerate(asked.items()):
         done = finest("refine", *warcs, "--out", tmp_path / str(number), "--executor", "slurm", *flags, check=False)
         assert (done.returncode, words in done.stderr) == (13, True), done.stderr
-    assert not jobs_in_queue()
+    wait_for(lambda: not jobs_in_queue())
 
 
 @pytest.mark.nightly

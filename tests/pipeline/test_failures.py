@@ -20,6 +20,7 @@ from finest.pipeline.failures import (
     reason_to_stop,
 )  # fmt: skip
 from finest.pipeline.missing import slices_left
+from finest.pipeline.ray import RayTasks
 
 from .made_ledger import begin
 
@@ -38,6 +39,17 @@ def test_the_same_error_on_two_nodes_does() -> None:
     assert reason_to_stop([error(1, "n1"), error(2, "n2", "no such file")], failed=2, tasks=64) is None
     why = reason_to_stop([error(1, "n1"), error(2, "n2", "slice 8: disk full")], failed=2, tasks=64)
     assert why == "tasks on 2 nodes ended with the same error, the last on n2: slice 8: disk full"
+
+
+def test_a_run_on_ray_without_a_task_left_says_why(tmp_path: Path) -> None:
+    """However many failed at once, the first error is named; so it is if only most of the tasks failed."""
+    for task in range(2):
+        with pytest.raises(RunError), noting_error(tmp_path, task):
+            raise RunError("seven by nought")
+    words = r"task 0 on Ray failed on node \S+: seven by nought; finished slices are kept"
+    for tasks in (2, 3):
+        with pytest.raises(JobFailed, match=words):
+            RayTasks(tmp_path, tasks, "slices", lambda _: None).check()
 
 
 def test_most_tasks_lost_does() -> None:

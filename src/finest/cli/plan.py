@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, dedup_memory_option, json_of, say, shard_option
-from finest.recipe import SHIPPED
+from finest.cli.shared import (
+    common_crawl,
+    console,
+    dedup_memory_option,
+    json_of,
+    recipe_of,
+    recipe_options,
+    say,
+    shard_option,
+)
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,10 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
-    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.",
-)  # fmt: skip
+@recipe_options
 @shard_option
 @click.option(
     "--pages-where",
@@ -38,7 +43,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the planned run, to check its free disk.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
-    sources: tuple[str, ...], recipe_name: str, shard: Shard | None, pages_where: str | None, cores: int | None,
+    sources: tuple[str, ...], recipe_name: str | None, language: str | None, shard: Shard | None,
+    pages_where: str | None, cores: int | None,
     price_per_core_hour: float | None, dedup_memory: int, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Forecast what refining will cost: core-hours, memory, disk.
@@ -51,17 +57,17 @@ def plan(
     finest plan CC-MAIN-2026-30 --shard 3/90 --cores 64 --price-per-core-hour 0.04
     finest plan CC-MAIN-2026-30 --pages-where "content_languages = 'swh' AND url_host_tld = 'tz'"
     finest plan crawl/ --recipe finest --out my-dataset
+    finest plan CC-MAIN-2026-30 --language deu_Latn,fra_Latn
     """
     from finest.cli.views.plan import show_forecast
     from finest.pipeline.forecast.limits import limits
     from finest.pipeline.forecast.look import look
     from finest.pipeline.run import default_workers
-    from finest.recipe.recipe import load_recipe
 
     settings = load_settings()
     if pages_where is not None:
         return _say_saving(sources, pages_where, common_crawl(settings), shard, as_json=as_json)
-    recipe = load_recipe(recipe_name)
+    recipe = recipe_of(recipe_name, language, settings.cache)
     found = look(
         sources, recipe, settings.cache, common_crawl(settings), shard=shard, cores=cores or default_workers(),
         dedup_memory=dedup_memory, say=say,

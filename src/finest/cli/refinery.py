@@ -16,19 +16,19 @@ from finest.cli.shared import (
     dedup_memory_option,
     lean_imports,
     number_or_share,
+    recipe_of,
+    recipe_options,
     say,
     shard_option,
 )
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
-from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.recipe.recipe import Recipe
     from finest.warc.source import Shard
 
 
@@ -45,19 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Local folder of the run, if --out is an address.  [default: one in the cache, named after the address]",
 )
-@click.option(
-    "--recipe",
-    "recipe_name",
-    metavar="NAME|FILE.toml",
-    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.  [default: fineweb; with "
-    "--language, fineweb-2 if its language model was fetched, otherwise fineweb-2-lid176]",
-)
-@click.option(
-    "--language",
-    metavar="CODE[,CODE...]|all",
-    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn, or a file of finest languages add. "
-    "Each becomes a configuration of the dataset.",
-)
+@recipe_options
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -96,9 +84,10 @@ if TYPE_CHECKING:
 @dedup_memory_option
 @click.option(
     "--against",
+    multiple=True,
     metavar="FOLDER|REPO[@REVISION]",
     help="A finished dataset with an index, in a folder or on the Hub: pages that it has are dropped as duplicates. It "
-    "stays as it is.",
+    "stays as it is; repeatable.",
 )
 @click.option(
     "--keep-index",
@@ -133,7 +122,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
-    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: str | None,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: tuple[str, ...],
     keep_index: bool, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
@@ -173,7 +162,7 @@ def refine(
             "--workers and --total-tasks or --cpus-per-task all set the number of workers; use one of them"
         )
     settings = load_settings()
-    recipe = _recipe_of(recipe_name, language, settings.cache)
+    recipe = recipe_of(recipe_name, language, settings.cache)
     goal = destination(out, work, settings.cache)
     if goal.store and detach:
         raise click.UsageError("--detach takes a local --out; without it this command waits and copies the dataset")
@@ -185,7 +174,8 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
-        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=_pinned(against), keep_index=keep_index,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory,
+        against=tuple(map(_pinned, against)), keep_index=keep_index,
         slurm=where.slurm, ray=where.ray, max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:
@@ -199,25 +189,15 @@ def refine(
     return _to_the_end(to_the_end, goal.work, quiet=quiet)
 
 
-def _pinned(against: str | None) -> str | None:
-    """Return the place of the earlier dataset; on the Hub without a revision, that of the newest one."""
-    if against is None or Path(against).is_dir():
+def _pinned(against: str) -> str:
+    """Return the place of an earlier dataset; on the Hub without a revision, that of the newest one."""
+    if Path(against).is_dir():
         return against
     from finest.dataset.hub_client import quiet_client
     from finest.dataset.open import open_dataset
 
     quiet_client()
     return str(open_dataset(against, latest=True, say=say).place)
-
-
-def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
-    """Return the recipe that `finest refine` was asked for."""
-    from finest.pipeline.languages import recipe_in_languages
-    from finest.recipe.recipe import load_recipe
-
-    if language is not None:
-        return recipe_in_languages(language, name, cache, say)
-    return load_recipe(name or "fineweb")
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:

@@ -8,21 +8,25 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 
 from finest.errors import UsageError
 from finest.masking import UNSHOWABLE, masked, printable
+from finest.recipe import SHIPPED
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from finest.recipe.recipe import Recipe
     from finest.settings import Settings
     from finest.tasks.store import Store
     from finest.warc.source import CommonCrawl, Shard
+
+Command = TypeVar("Command", bound="Callable[..., object]")
 
 work_option = click.option(
     "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
@@ -78,6 +82,33 @@ dedup_memory_option = click.option(
     help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
     "memory saves passes over the signatures.",
 )  # fmt: skip
+
+
+_RECIPE = click.option(
+    "--recipe", "recipe_name", metavar="NAME|FILE.toml",
+    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.  [default: fineweb; with "
+    "--language, fineweb-2 if its language model was fetched, otherwise fineweb-2-lid176]",
+)  # fmt: skip
+_LANGUAGE = click.option(
+    "--language", metavar="CODE[,CODE...]|all",
+    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn, or a file of finest languages add. "
+    "Each becomes a configuration of the dataset.",
+)  # fmt: skip
+
+
+def recipe_options(command: Command) -> Command:
+    """Give a command the options `--recipe` and `--language`, which `recipe_of` reads."""
+    return _RECIPE(_LANGUAGE(command))
+
+
+def recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
+    """Return the recipe that the options name."""
+    from finest.pipeline.languages import recipe_in_languages
+    from finest.recipe.recipe import load_recipe
+
+    if language is not None:
+        return recipe_in_languages(language, name, cache, say)
+    return load_recipe(name or "fineweb")
 
 
 def common_crawl(settings: Settings) -> CommonCrawl:

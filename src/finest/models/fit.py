@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, lsqr
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
@@ -107,6 +106,8 @@ def _solved(values: Any, problems: list[tuple[NDArray[Any], NDArray[Any]]], mean
 
 def _least_squares(values: Any, targets: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weights of the features and, last, of a constant."""
+    from scipy.sparse.linalg import LinearOperator, lsqr
+
     rows, columns = values.shape
     root = np.sqrt(weights)
     narrow = root.astype(np.float32)

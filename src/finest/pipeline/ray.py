@@ -169,10 +169,10 @@ class RayTasks:
         for task in self._lost:
             self._tell(task, f"has sent no sign of life for {SILENT_S:.0f} s and is considered lost")
         bad = self._lost.union(error.task for error in errors)
-        if why := reason_to_stop(errors, len(bad), self._number):
-            raise job_error(errors, f"{why}; {GO_ON}")
         if len(bad) == self._number:
             raise job_error(errors, f"{self.failure()}; {GO_ON}")
+        if why := reason_to_stop(errors, len(bad), self._number):
+            raise job_error(errors, f"{why}; {self.failure()}; {GO_ON}")
 
     def failure(self) -> str:
         """Describe the first failure; empty if there is none."""

@@ -41,7 +41,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()
-        if manifest := finished(ledger, progress):
+        if manifest := finished(ledger, progress, with_index=options.keep_index):
             return manifest
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)

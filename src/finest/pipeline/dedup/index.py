@@ -166,10 +166,12 @@ class Index:
         first MAX_ROWS rows.
         """
         found = [np.zeros(0, np.uint64)]
-        own = part.rows().astype(np.uint64) << np.uint64(32)
+        pages = part.rows().astype(np.uint64) << np.uint64(32)
         for bucket in range(self._buckets if part.signed else 0):
             keys, rows = self._bucket(bucket)
             wanted = digests(part, bucket)
+            order = np.argsort(wanted)  # neighbours lie in the same pages of the file
+            wanted, own = wanted[order], pages[order]
             first = np.searchsorted(keys, wanted)
             count = np.minimum(np.searchsorted(keys, wanted, side="right") - first, MAX_ROWS)
             found.append(np.repeat(own, count) | rows[_spans(first, count)])

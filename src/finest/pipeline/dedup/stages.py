@@ -50,9 +50,10 @@ _SAMPLE = 100_000
 """Number of hashes sampled to estimate the bounds of the ranges."""
 
 
-_CPU_S_PER_ROW = 0.14e-6
-_CPU_S_PER_ROW_AND_RANGE = 0.03e-6
-"""CPU seconds per bucket, between what 5 % and 30 % of copies cost (`python -m bench.dedup`, 1 to 200 million rows)."""
+_CPU_S_PER_ROW = 0.20e-6
+_CPU_S_PER_ROW_AND_RANGE = 0.05e-6
+"""CPU seconds per bucket where COPIES of the rows are copies: 69 s for 20 million rows in one range, 1,368 s for 200
+million in six (`python -m bench.dedup`). Where 5 % are, it takes half; the share is not known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,13 @@ class DedupPlan:
     peak_bytes: int
     """Memory of each process, beside what a Python process takes anyway."""
     cpu_s: float
+    """CPU seconds, if COPIES of the rows are duplicates; half of them with few."""
 
     def __str__(self) -> str:
         return (
             f"{self.rows:,} rows in {counted(self.ranges, 'range')} of each bucket: "
             f"reads up to {byte_size(self.read_bytes)}, holds {byte_size(self.peak_bytes)} per process, "
-            f"about {self.cpu_s:,.0f} s of CPU"
+            f"about {self.cpu_s:,.0f} s of CPU, or half with few duplicates"
         )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset
+    from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
     from finest.pipeline.dedup.earlier_ids import EarlierIds
     from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
@@ -48,14 +48,14 @@ class Survivors(NamedTuple):
 
 def find_survivors(
     parts: Sequence[Signatures], rules: DedupRules, folder: Path, tasks: Tasks, *, memory_bytes: int,
-    texts: tuple[Texts, Toolbox] | None = None, against: Dataset | None = None,
+    texts: tuple[Texts, Toolbox] | None = None, against: EarlierDatasets | None = None,
 ) -> Survivors:  # fmt: skip
     """Deduplicate a run into `folder`; reports the expected cost before it starts.
 
     `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts and
-    what finds their words, which a recipe with `min_jaccard` needs. Pages that the dataset `against` has, by its
-    index, are dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or if the
-    signatures differ in shape.
+    what finds their words, which a recipe with `min_jaccard` needs, and `against`. Pages that a dataset of `against`
+    has, by its index, are dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or
+    if the signatures differ in shape.
     """
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
@@ -70,8 +70,8 @@ def find_survivors(
         pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes, earlier)
         pairs.run(tasks)
         kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
-    elif earlier is not None:
-        earlier.drop_clusters(np.load(kept, mmap_mode="r"), tasks)
+    elif earlier is not None and texts is not None:
+        earlier.drop_clusters(np.load(kept, mmap_mode="r"), texts[1], tasks)
     survivor = np.load(kept, mmap_mode="r")
     rows, ids = earlier.kept(tasks) if earlier else (None, None)
     sizes = None

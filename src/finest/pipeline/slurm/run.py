@@ -68,7 +68,7 @@ def submit(options: RunOptions, progress: Progress) -> Submission | None:
             progress.say(f"The jobs of this run are already running: {describe(going)}")
             return going
         ledger.sweep()
-        if finished(ledger, progress):
+        if finished(ledger, progress, with_index=options.keep_index):
             return None
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)
