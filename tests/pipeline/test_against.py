@@ -49,7 +49,7 @@ def made(out: Path, warcs: tuple[Path, ...], least: float, *, against: Path | No
 def options_of(out: Path, warcs: tuple[Path, ...], least: float, *, against: Path | None) -> RunOptions:
     return RunOptions(
         specs=tuple(map(str, warcs)), out=out, recipe=recipe_with(least), cache=default_cache(), common_crawl=NOWHERE,
-        keep_index=True, against=None if against is None else str(against), workers=2,
+        keep_index=True, against=() if against is None else (str(against),), workers=2,
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def verified(found: Two, *, against: Path | None) -> Verification:
     second = found.second
     return verify_place(
         str(second.folder), default_cache(), NOWHERE, sample=64, seed=1, sources=list(map(str, second.warcs)),
-        against=None if against is None else str(against),
+        against=() if against is None else (str(against),),
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_the_witnesses_are_compared_again(honest: Two) -> None:
     assert found.is_verified and found.judged[DUPLICATE] == 4 and not found.elsewhere
     alone = verified(honest, against=None)
     assert alone.elsewhere == 3 and alone.lacks_evidence
-    with pytest.raises(UsageError, match="is not the earlier dataset"):
+    with pytest.raises(UsageError, match="is not an earlier dataset"):
         verified(honest, against=honest.second.folder)
 
 
@@ -133,7 +133,7 @@ def test_auditors_compare_them_if_they_trust_the_earlier_dataset(
 
     def outcomes(found: Two, *, trusted: bool) -> set[str]:
         with open_dataset(str(found.first.folder)) as earlier:
-            context = found.second.context(earlier=earlier if trusted else None)
+            context = found.second.context(earlier=[earlier] if trusted else ())
             return {one.outcome for one in kept_pages(audit(found.second.subject(), PLAN, context).windows)}
 
     assert outcomes(honest, trusted=True) == {"held", "duplicate"}
