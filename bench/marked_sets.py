@@ -9,7 +9,9 @@ html-cleaning-dataset-merged       CleanEval, CleanPortalEval, L3S-GN1, Dragnet,
 article-extraction-benchmark       Scrapinghub's, MIT: news
 article-extraction-dataset         AndyTheFactory's, Apache-2.0: news
 fundus-evaluation                  MIT: news
+fundus                             MIT: news, a page or more of each of 181 publishers, from the tests of its parsers
 Dataset-for-web-main-content-extraction   Chinese news of ten sites
+Chinese-Web-Content-Extraction-Dataset    MIT: Chinese news of other sites
 waddle                             DAnIEL: news in five languages, of which the English ones are read
 """
 
@@ -22,7 +24,7 @@ import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from finest.recipe.decode import decode
@@ -68,7 +70,9 @@ def _all(clones: Path) -> Iterator[Marked]:
     yield from _articles(clones / "article-extraction-benchmark", "ground-truth.json", "scrapinghub")
     yield from _articles(clones / "article-extraction-dataset", "articles.json", "andythefactory")
     yield from _fundus(clones / "fundus-evaluation" / "dataset")
+    yield from _publishers(clones / "fundus" / "tests" / "resources" / "parser" / "test_data")
     yield from _chinese(clones / "Dataset-for-web-main-content-extraction")
+    yield from _chinese_texts(clones / "Chinese-Web-Content-Extraction-Dataset")
     yield from _daniel(clones / "waddle" / "corpora" / "Corpus_daniel_v2.1")
 
 
@@ -134,12 +138,35 @@ def _fundus(root: Path) -> Iterator[Marked]:
         yield Marked("fundus", _site(page["url"], path), "article", _html(path), "\n".join(page["body"]))
 
 
+def _publishers(root: Path) -> Iterator[Marked]:
+    """Yield the pages of each publisher, whose versions are numbered in the order of their dates."""
+    for path in sorted(root.glob("*/*.json")):
+        texts = json.loads(path.read_text(encoding="utf-8"))
+        addresses = json.loads((path.parent / "meta.info").read_text(encoding="utf-8"))
+        pages = sorted(path.parent.glob(f"{path.stem}_[0-9]*.html.gz"))
+        for page, version in zip(pages, sorted(texts), strict=True):
+            site = _site(addresses[page.name]["url"], path)
+            yield Marked("fundus-tests", site, "article", _html(page), _body(texts[version]["body"]))
+
+
+def _body(body: dict[str, Any]) -> str:
+    """Return the text of a body with a summary and sections, each of headlines and paragraphs."""
+    lines = [line for section in body["sections"] for line in (*section["headline"], *section["paragraphs"])]
+    return "\n".join((*body["summary"], *lines))
+
+
 def _chinese(root: Path) -> Iterator[Marked]:
     for folder in sorted((root / "label_content").glob("*/")):
         for path in sorted(folder.glob("*.txt"))[:MOST_OF_A_SITE]:
             html = _html(root / "source_html" / folder.name / f"{path.stem}.html")
             gold = decode(Response(path.read_bytes(), "text/plain"), DecodeRules()).text or ""
             yield Marked("chinese-news", folder.name, "article", html, gold)
+
+
+def _chinese_texts(root: Path) -> Iterator[Marked]:
+    for path in sorted((root / "cleaned").glob("*.txt")):
+        html = _html(root / "original" / f"{path.stem}.html")
+        yield Marked("chinese-texts", path.stem, "article", html, path.read_text(encoding="utf-8"))
 
 
 def _daniel(root: Path) -> Iterator[Marked]:

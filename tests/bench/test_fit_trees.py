@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_sources_that_may_not_be_fitted_to_are_not() -> None:
         assert not any(is_fitted(Marked(source, site, "", "", "")) for site in sites)
 
 
+def add_publisher(folder: Path) -> None:
+    """Write two pages of a publisher as the tests of its parser state them; of a third the address alone is there."""
+    folder.mkdir(parents=True)
+    names = [f"Tides_202{year}_01_01.html.gz" for year in (3, 4, 5)]
+    (folder / "meta.info").write_text(json.dumps({name: {"url": "https://b.org/x"} for name in names}))
+    sections = [{"headline": [], "paragraphs": []}, {"headline": ["Headline"], "paragraphs": ["Paragraph"]}]
+    texts = {
+        version: {"body": {"summary": [f"Summary {version[1]}"], "sections": sections}} for version in ("V2", "V1")
+    }
+    (folder / "Tides.json").write_text(json.dumps(texts))
+    for number, name in enumerate(names[:2], 1):
+        (folder / name).write_bytes(gzip.compress(f"{HTML}{number}".encode()))
+
+
 def test_pages_are_read_from_clones(tmp_path: Path) -> None:
     """Each set in its own form; a set whose clone is not there is left out."""
     merged = tmp_path / "html-cleaning-dataset-merged"
@@ -80,8 +95,11 @@ def test_pages_are_read_from_clones(tmp_path: Path) -> None:
         (merged / folder / "input").mkdir()
         (merged / folder / "GoldStandard" / f"{name}.txt").write_text(gold)
         (merged / folder / "input" / f"{name}.html").write_text(HTML)
+    add_publisher(tmp_path / "fundus" / "tests" / "resources" / "parser" / "test_data" / "uk")
     found = {page.source: page for page in read_marked_sets(tmp_path)}
     assert {source: page.gold for source, page in found.items()} == {
         "cleaneval": "On tides\nThe Moon & Earth", "l3s-gn1": "On tides", "readability": "On tides\nThe Moon",
+        "fundus-tests": "Summary 2\nHeadline\nParagraph",
     }  # fmt: skip
+    assert found["fundus-tests"].site == "b.org" and found["fundus-tests"].html == HTML + "2"
     assert found["cleaneval"].site == "a.org" and found["readability"].site == "3"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from finest.dataset.manifest import read_manifest
 from finest.dataset.open import open_dataset
 from finest.errors import UsageError, VerifyError
 from finest.pipeline.dedup import pairs
+from finest.pipeline.ledger import Ledger
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.options import RunOptions
+from finest.pipeline.plan import finish
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
+from finest.pipeline.shared_tasks import SharedTasks
 from finest.pipeline.verify import Verification, verify_place
 from finest.recipe.reasons import DUPLICATE
 from finest.sample.warc_writer import page_records
@@ -36,12 +42,15 @@ class Two(NamedTuple):
 
 
 def made(out: Path, warcs: tuple[Path, ...], least: float, *, against: Path | None = None) -> Published:
-    options = RunOptions(
-        specs=tuple(map(str, warcs)), out=out, recipe=recipe_with(least), cache=default_cache(), common_crawl=NOWHERE,
-        keep_index=against is None, against=None if against is None else str(against), workers=2,
-    )  # fmt: skip
-    refine(options, QUIET)
+    refine(options_of(out, warcs, least, against=against), QUIET)
     return Published(out, warcs)
+
+
+def options_of(out: Path, warcs: tuple[Path, ...], least: float, *, against: Path | None) -> RunOptions:
+    return RunOptions(
+        specs=tuple(map(str, warcs)), out=out, recipe=recipe_with(least), cache=default_cache(), common_crawl=NOWHERE,
+        keep_index=True, against=() if against is None else (str(against),), workers=2,
+    )  # fmt: skip
 
 
 def warcs_in(folder: Path) -> tuple[Path, Path]:
@@ -79,7 +88,7 @@ def verified(found: Two, *, against: Path | None) -> Verification:
     second = found.second
     return verify_place(
         str(second.folder), default_cache(), NOWHERE, sample=64, seed=1, sources=list(map(str, second.warcs)),
-        against=None if against is None else str(against),
+        against=() if against is None else (str(against),),
     )  # fmt: skip
 
 
@@ -89,6 +98,8 @@ def test_one_after_the_other_is_both_together(honest: Two, tmp_path: Path) -> No
     rows = [row.id for part in honest for row in part.rows()]
     assert rows == [row.id for row in together.rows()] and len(rows) == 4 + 2
     assert honest.second.manifest.against == (honest.first.manifest.root,)
+    card = (honest.second.folder / "README.md").read_text()
+    assert "finest verify dataset --against EARLIER" in card and honest.first.manifest.root in card
     lost = [verdict for verdict in honest.second.verdicts() if verdict.reason == DUPLICATE]
     ids = [row.id for row in honest.first.rows()]
     assert [verdict.duplicate_of for verdict in lost] == [*ids[1:4], honest.second.rows()[0].id]
@@ -102,7 +113,7 @@ def test_the_witnesses_are_compared_again(honest: Two) -> None:
     assert found.is_verified and found.judged[DUPLICATE] == 4 and not found.elsewhere
     alone = verified(honest, against=None)
     assert alone.elsewhere == 3 and alone.lacks_evidence
-    with pytest.raises(UsageError, match="is not the earlier dataset"):
+    with pytest.raises(UsageError, match="is not an earlier dataset"):
         verified(honest, against=honest.second.folder)
 
 
@@ -122,7 +133,7 @@ def test_auditors_compare_them_if_they_trust_the_earlier_dataset(
 
     def outcomes(found: Two, *, trusted: bool) -> set[str]:
         with open_dataset(str(found.first.folder)) as earlier:
-            context = found.second.context(earlier=earlier if trusted else None)
+            context = found.second.context(earlier=[earlier] if trusted else ())
             return {one.outcome for one in kept_pages(audit(found.second.subject(), PLAN, context).windows)}
 
     assert outcomes(honest, trusted=True) == {"held", "duplicate"}
@@ -142,6 +153,7 @@ def test_a_forged_index_drops_no_page(honest: Two, tmp_path: Path, monkeypatch: 
     assert [row.id for row in second.rows()] == [row.id for row in honest.second.rows()]
 
 
+@pytest.mark.nightly
 def test_both_merged_are_verified_alone(honest: Two, tmp_path: Path) -> None:
     """The rows that the second lost against are there."""
     places = [str(part.folder) for part in honest]
@@ -152,3 +164,28 @@ def test_both_merged_are_verified_alone(honest: Two, tmp_path: Path) -> None:
         sources=[str(warc) for part in honest for warc in part.warcs],
     )  # fmt: skip
     assert found.is_verified and found.judged[DUPLICATE] == 5
+
+
+def test_processes_that_share_the_work_make_the_same(
+    honest: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes on one ledger, as tasks of a cluster: the same rows and the same index."""
+    out = tmp_path / "out"
+    options = options_of(out, honest.second.warcs, 0.75, against=honest.first.folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("finest.pipeline.plan.assemble", lambda *_: sys.exit(0))
+        with pytest.raises(SystemExit):
+            refine(options, QUIET)
+    monkeypatch.setattr("finest.pipeline.shared_tasks.LOOK_S", 0.05)
+
+    def make(name: str) -> None:
+        tasks = SharedTasks(1, tmp_path / name, QUIET, tmp_path / "claims", (out / "manifest.json").exists)
+        finish(Ledger.read(out), options, tasks)
+
+    processes = [multiprocessing.get_context("fork").Process(target=make, args=(name,)) for name in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+    assert 0 in [process.exitcode for process in processes]
+    assert read_manifest(out).model_dump() == honest.second.manifest.model_dump()

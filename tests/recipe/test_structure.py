@@ -9,7 +9,7 @@ from finest.recipe.extract.main_text import model
 from finest.recipe.extract.parts import Page
 from finest.recipe.extract.render import is_data, render
 from finest.recipe.extract.structure import MOST_COLUMNS, read_page
-from finest.recipe.extract.structured_text import extract_structure, formats_in_python, kept
+from finest.recipe.extract.structured_text import above_limit, extract_structure, formats_in_python, kept
 from tests.recipe.extract_pages import ARTICLE, LONG, page
 
 CODE: dict[str, tuple[str, str]] = {
@@ -265,6 +265,17 @@ def test_tables_and_gaps_are_decided_as_wholes() -> None:
     assert chosen(-900, -900, -900, 300, -800, -800, -800, -900, -900) == "defg"
     assert chosen(-900, -900, -900, 300, -900, -900, -900, -900, -900) == ""
     assert chosen(-900, -900, -900, *rest, structured_text.CODE_LIMIT + 1) == "i"
+
+
+def test_the_limit_depends_on_how_sure_the_model_is_of_the_page() -> None:
+    """It is the mean score of the main text above SURE, or half of what is below it; code keeps its own limit."""
+    found = read("a<p>bbbb<p>c<pre>i\nj</pre>").shown
+    assert above_limit(found, (500, 1000, -10, -100)) == [250, 750, -260, -100]
+    assert above_limit(found, (100, 100, -10, -100)) == [400, 400, 290, -100]
+    assert above_limit(found, (structured_text.SURE,) * 4) == [structured_text.SURE] * 4
+    assert above_limit(found, (5000, 5000, 1, -100))[0] == 5000 - structured_text.MOST_LIMIT
+    assert above_limit(found, (-900, -300, -900, -100)) == [-500, 100, -500, -100]
+    assert above_limit([], []) == []
 
 
 def test_formulas_have_a_limit_of_their_own() -> None:

@@ -53,7 +53,7 @@ def warcs_of(specs: tuple[str, ...], settings: Settings) -> Warcs:
     return Warcs.of(specs, common_crawl(settings))
 
 
-def audit_context(where: str, warcs: Warcs, settings: Settings, earlier: Dataset | None = None) -> AuditContext:
+def audit_context(where: str, warcs: Warcs, settings: Settings, earlier: Sequence[Dataset] = ()) -> AuditContext:
     from finest.validator.context import AuditContext
 
     return AuditContext(cache=settings.cache, warcs=warcs, place=where, say=say, earlier=earlier)

@@ -85,8 +85,9 @@ def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as
 )
 @click.option(
     "--against",
+    multiple=True,
     metavar="FOLDER|REPO@REVISION",
-    help="Earlier dataset that this one was made against: check the pages that are dropped for its rows.",
+    help="Earlier dataset that this one was made against: check the pages that are dropped for its rows; repeatable.",
 )
 @click.option(
     "--index", "indexes", multiple=True, type=click.Path(path_type=Path), metavar="FILE.decon",
@@ -94,7 +95,7 @@ def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as
 )  # fmt: skip
 def verify(
     where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool, parent: str | None,
-    against: str | None, indexes: tuple[Path, ...],
+    against: tuple[str, ...], indexes: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Check a dataset against its manifest and its sources.
 
@@ -116,7 +117,7 @@ def verify(
     from finest.pipeline.verify import verify_place
 
     settings = load_settings()
-    if any("@" in place and not Path(place).exists() for place in (where, parent or "", against or "")):
+    if any("@" in place and not Path(place).exists() for place in (where, parent or "", *against)):
         from finest.dataset.hub_client import quiet_client
 
         quiet_client()

@@ -84,9 +84,10 @@ if TYPE_CHECKING:
 @dedup_memory_option
 @click.option(
     "--against",
+    multiple=True,
     metavar="FOLDER|REPO[@REVISION]",
     help="A finished dataset with an index, in a folder or on the Hub: pages that it has are dropped as duplicates. It "
-    "stays as it is.",
+    "stays as it is; repeatable.",
 )
 @click.option(
     "--keep-index",
@@ -121,7 +122,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
-    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: str | None,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: tuple[str, ...],
     keep_index: bool, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
@@ -173,7 +174,8 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
-        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=_pinned(against), keep_index=keep_index,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory,
+        against=tuple(map(_pinned, against)), keep_index=keep_index,
         slurm=where.slurm, ray=where.ray, max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:
@@ -187,9 +189,9 @@ def refine(
     return _to_the_end(to_the_end, goal.work, quiet=quiet)
 
 
-def _pinned(against: str | None) -> str | None:
-    """Return the place of the earlier dataset; on the Hub without a revision, that of the newest one."""
-    if against is None or Path(against).is_dir():
+def _pinned(against: str) -> str:
+    """Return the place of an earlier dataset; on the Hub without a revision, that of the newest one."""
+    if Path(against).is_dir():
         return against
     from finest.dataset.hub_client import quiet_client
     from finest.dataset.open import open_dataset

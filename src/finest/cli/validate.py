@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +60,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--against",
+    multiple=True,
     metavar="FOLDER|REPO@REVISION",
-    help="Earlier dataset that this one was made against, if there is no task: pages may be dropped for its rows.",
+    help="Earlier dataset that this one was made against, if there is no task: pages may be dropped for its rows; "
+    "repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
 @click.option(
@@ -77,7 +79,7 @@ if TYPE_CHECKING:
 @chain_options
 def audit(
     where: str | None, task_id: str | None, warcs: tuple[str, ...], rows: int, windows: int, seed: str | None,
-    against: str | None, as_json: bool, out: Path | None, record: str | None, chain: ChainOptions,
+    against: tuple[str, ...], as_json: bool, out: Path | None, record: str | None, chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Check that a dataset is complete and not forged.
 
@@ -142,7 +144,7 @@ def _tell(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
 
 
 def _audit_alone(
-    where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, against: str | None, settings: Settings
+    where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, against: tuple[str, ...], settings: Settings
 ) -> Evidence:  # fmt: skip
     """Audit a dataset without a task: against its WARCs only, and without a signature."""
     from finest.dataset.open import open_dataset
@@ -154,7 +156,8 @@ def _audit_alone(
         submission=submission_of(where), task=Assignment(warcs=warcs.names, packet=packet),
         seed=seed or os.urandom(32).hex(),
     )  # fmt: skip
-    with open_dataset(against, say=say) if against else nullcontext() as earlier:
+    with ExitStack() as stack:
+        earlier = [stack.enter_context(open_dataset(place, say=say)) for place in against]
         return _audited(subject, plan, audit_context(where, warcs, settings, earlier))
 
 

@@ -218,18 +218,21 @@ def columns_part(manifest: Manifest) -> str:
     return f"## Columns\n\nThe first nine are FineWeb's.\n\n{table(('Column', 'Type', 'Meaning'), lines)}"
 
 
-def _verify(_: Manifest) -> str:
+def _verify(manifest: Manifest) -> str:
+    earlier = f"""
+EARLIER is the dataset with the root `{", ".join(manifest.against)}`, whose rows were kept instead of pages of this one.
+"""
     return f"""## Verify it yourself
 
 ```bash
 pip install finest-data
 hf download OWNER/NAME --repo-type dataset --local-dir dataset
-finest verify dataset
+finest verify dataset{" --against EARLIER" if manifest.against else ""}
 ```
 
 This checks every file's sha256, every row's hash and the Merkle root against `{MANIFEST_NAME}`, and judges a random
 sample of pages again from the source WARC files.
-"""
+{earlier if manifest.against else ""}"""
 
 
 def _load(manifest: Manifest) -> str:

@@ -202,7 +202,7 @@ def _manifest(
         languages=languages,
         configurations=tuple(languages) if by_language else (),
         selections=_selections(ledger.plan.where, notes, by_language=by_language),
-        against=(ledger.plan.against,) if ledger.plan.against else (),
+        against=ledger.plan.against,
         index=index,
         chosen=choice,
     )

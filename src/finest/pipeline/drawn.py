@@ -57,7 +57,7 @@ class Drawn:
     witnesses: tuple[Text, ...] = ()
     """The rows with that id, if the recipe compares texts."""
     is_elsewhere: bool = False
-    """Whether the row with that id can only be one of an earlier dataset, which is not at hand."""
+    """Whether the row with that id can only be one of an earlier dataset that is not at hand."""
 
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
@@ -71,11 +71,11 @@ class _Before(NamedTuple):
 
 
 def draw_published(
-    dataset: Dataset, sample: int, rng: random.Random, earlier: Dataset | None = None
+    dataset: Dataset, sample: int, rng: random.Random, earlier: Sequence[Dataset] = ()
 ) -> list[Drawn]:  # fmt: skip
     """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
-    `earlier` is the dataset that the run was made against, if it is at hand.
+    `earlier` are the datasets that the run was made against, as far as they are at hand.
     If selections left rows out, a quarter of the sample are those pages: else few of them would be among many others.
     Raises VerifyError if a kept page or the witness of a duplicate has no row, or a page belongs to a source that the
     manifest does not list.

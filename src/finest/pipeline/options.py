@@ -64,8 +64,8 @@ class RunOptions:
     """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES
     """Memory in bytes of each process of the deduplication."""
-    against: str | None = None
-    """A finished dataset with an index, a folder or OWNER/NAME@REVISION: pages that it has are duplicates."""
+    against: tuple[str, ...] = ()
+    """Finished datasets with indexes, folders or OWNER/NAME@REVISION: pages that one has are duplicates."""
     keep_index: bool = False
     """Write the index that `against` of a later run needs."""
     pages_where: str | None = None

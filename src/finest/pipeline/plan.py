@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
+from finest.formatting import counted
 from finest.pipeline.assemble import assemble
-from finest.pipeline.dedup.against import open_earlier
+from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
 from finest.pipeline.dedup.index import check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
@@ -46,10 +47,10 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         check_indexable(options.recipe)
         if options.where is not None:
             raise UsageError("--keep-index is for all rows; select afterwards with finest select")
-    against = None
-    if options.against is not None:
-        progress.say(f"Looking at the earlier dataset {options.against}")
-        against = open_earlier(options.against, options.recipe).manifest.root
+    against: tuple[str, ...] = ()
+    if options.against:
+        progress.say(f"Looking at the earlier {counted(len(options.against), 'dataset')}: {', '.join(options.against)}")
+        against = EarlierDatasets.open(options.against, options.recipe).roots
     options.out.parent.mkdir(parents=True, exist_ok=True)
     plan = replace(make_plan(options, progress), against=against)
     if options.restart:

@@ -74,8 +74,8 @@ class RunPlan:
     rule: SliceRule
     where: str | None = None
     """The expression that selects the rows of the dataset (`--where`); None for all rows."""
-    against: str | None = None
-    """Root of the earlier dataset whose pages are duplicates (`--against`); None for none."""
+    against: tuple[str, ...] = ()
+    """Roots of the earlier datasets whose pages are duplicates (`--against`), in their order."""
     chosen: ChosenPages | None = None
     """The only pages that are read (`--pages-where`); None for all pages."""
 
@@ -107,7 +107,7 @@ class RunPlan:
             "slice_bytes": {"local": self.rule.local_bytes, "remote": self.rule.remote_bytes},
             "sources": {"count": len(self.sources), "sha256": digest(table)},
             **({"where": self.where} if self.where is not None else {}),
-            **({"against": self.against} if self.against is not None else {}),
+            **({"against": list(self.against)} if self.against else {}),
             **({"chosen": self.chosen.to_dict()} if self.chosen is not None else {}),
         }
 
@@ -130,7 +130,7 @@ class RunPlan:
             sources=sources,
             rule=rule,
             where=data.get("where"),
-            against=data.get("against"),
+            against=tuple(data.get("against", ())),
             chosen=ChosenPages.from_dict(data["chosen"], table) if table is not None else None,
         )
 
@@ -147,7 +147,8 @@ class RunPlan:
                 f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
             )
         if self.against != other.against:
-            return f"another earlier dataset ({other.against[:12] if other.against else 'none'}) in place of --against"
+            named = ", ".join(root[:12] for root in other.against) or "none"
+            return f"another earlier dataset ({named}) in place of --against"
         if (self.chosen and self.chosen.to_dict()) != (other.chosen and other.chosen.to_dict()):
             return f"other pages ({other.chosen.where if other.chosen else 'all of its sources'})"
         return self.sources.difference(other.sources)

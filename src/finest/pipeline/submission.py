@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RunOptions
     from finest.pipeline.run_plan import RunPlan
 
-FORMAT = "finest-slurm/2"
+FORMAT = "finest-slurm/3"
 ADDRESSES = "addresses.json"
 CLAIMS = "claims"
 Stage = Literal["slices", "dataset"]
@@ -62,8 +62,8 @@ class Submission:
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
     dedup_memory: int
     """Memory in bytes of each process of the deduplication."""
-    against: str | None
-    """The finished dataset whose pages are duplicates, a folder or a place on the Hub; None for none."""
+    against: tuple[str, ...]
+    """The finished datasets whose pages are duplicates, folders or places on the Hub."""
     keep_index: bool
     """Whether the run writes the index of its dataset."""
     max_pause_s: float
@@ -121,7 +121,7 @@ def new(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment,
         missing=tuple((span.start, span.stop) for span in spans_of(ranks)),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
-        against=_absolute(options.against),
+        against=tuple(map(_absolute, options.against)),
         keep_index=options.keep_index,
         max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
         allow_missing=options.allow_missing, submitted_s=time.time(), dataset=dataset,
@@ -131,9 +131,9 @@ def new(
     return made
 
 
-def _absolute(place: str | None) -> str | None:
+def _absolute(place: str) -> str:
     """Return the place of a dataset for processes in other folders."""
-    return str(Path(place).absolute()) if place and Path(place).is_dir() else place
+    return str(Path(place).absolute()) if Path(place).is_dir() else place
 
 
 def _run_id(out: Path) -> str:
@@ -190,6 +190,7 @@ def read(path: Path) -> Submission:
         if data.pop("format") != FORMAT:
             raise LedgerError(f"{path} was written by another version of finest")
         missing = tuple((first, end) for first, end in data["missing"])
+        data["against"] = tuple(data["against"])
         dataset = data["dataset"] and _allotment(data["dataset"])
         return Submission(
             **{**data, "missing": missing, "allotment": _allotment(data["allotment"]), "dataset": dataset}

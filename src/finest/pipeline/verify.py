@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,11 +106,11 @@ class Verification:
 def verify_place(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), full: bool = False, parent: str | None = None, indexes: Sequence[Path] = (),
-    against: str | None = None, say: Callable[[str], None] = lambda _: None,
+    against: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`).
 
-    `against` is the place of the earlier dataset that it was made against: a folder or OWNER/NAME@REVISION.
+    `against` are the places of the earlier datasets that it was made against: folders or OWNER/NAME@REVISION.
     `parent` is the place of the dataset that it was selected from: a folder, OWNER/NAME@REVISION or an address.
     `indexes` are files of the evaluation indexes by which rows were left out, if the cache does not have them; raises
     UsageError if one is missing.
@@ -119,7 +119,8 @@ def verify_place(
     from finest.dataset.open import open_dataset
 
     folder = local_folder(where)
-    with open_dataset(against, say=say) if against else nullcontext() as earlier:
+    with ExitStack() as stack:
+        earlier = [stack.enter_context(open_dataset(place, say=say)) for place in against]
         if folder is None:
             return verify_stored(
                 where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
@@ -139,7 +140,7 @@ def verify_place(
 def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
-    earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
+    earlier: Sequence[Dataset] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, if a check fails.
 
@@ -155,8 +156,7 @@ def verify(
         say(f"Checking {len(manifest.files)} files against the manifest")
         dataset.check_all(out, cache)
         check_chosen(dataset)
-        if earlier is not None:
-            check_earlier(dataset, earlier)
+        check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
@@ -170,7 +170,7 @@ def verify(
 def verify_published(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), full: bool = False, token: str | None = None, parent: str | None = None,
-    indexes: Sequence[Path] = (), earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
+    indexes: Sequence[Path] = (), earlier: Sequence[Dataset] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError or a subclass.
 
@@ -191,8 +191,7 @@ def verify_published(
             dataset.check_root()
             dataset.check_selections(cache)
         check_chosen(dataset)
-        if earlier is not None:
-            check_earlier(dataset, earlier)
+        check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
@@ -204,7 +203,7 @@ def verify_published(
 def verify_stored(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
-    earlier: Dataset | None = None, say: Callable[[str], None] = lambda _: None,
+    earlier: Sequence[Dataset] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset at an fsspec address such as s3://bucket/folder; raises as `verify`, and SourceError.
 
@@ -217,8 +216,7 @@ def verify_stored(
         provide_rule_indexes(dataset.manifest, where, indexes, cache)
         _check_in_full(dataset, cache, say)
         check_chosen(dataset)
-        if earlier is not None:
-            check_earlier(dataset, earlier)
+        check_earlier(dataset, earlier)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:

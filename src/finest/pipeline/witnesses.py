@@ -52,33 +52,34 @@ def jaccard(one: Text, other: Text, recipe: Recipe, cache: Path) -> float:
     return similarity(first, second)
 
 
-def check_earlier(dataset: Dataset, earlier: Dataset) -> None:
-    """Raise UsageError unless `dataset` was made against the dataset `earlier`."""
-    if earlier.manifest.root not in dataset.manifest.against:
-        named = ", ".join(dataset.manifest.against) or "none"
-        raise UsageError(
-            f"{earlier.place} is not the earlier dataset of {dataset.place}: its root is {earlier.manifest.root}, and "
-            f"the manifest names {named}"
-        )
+def check_earlier(dataset: Dataset, earlier: Sequence[Dataset]) -> None:
+    """Raise UsageError unless `dataset` was made against all of these datasets."""
+    for one in earlier:
+        if one.manifest.root not in dataset.manifest.against:
+            named = ", ".join(dataset.manifest.against) or "none"
+            raise UsageError(
+                f"{one.place} is not an earlier dataset of {dataset.place}: its root is {one.manifest.root}, and the "
+                f"manifest names {named}"
+            )
 
 
-def with_witnesses(dataset: Dataset, pages: Sequence[Drawn], earlier: Dataset | None = None) -> list[Drawn]:
+def with_witnesses(dataset: Dataset, pages: Sequence[Drawn], earlier: Sequence[Dataset] = ()) -> list[Drawn]:
     """Return the pages with the rows that the verdicts of duplicates name, if the recipe compares texts.
 
-    A row may be one of the `earlier` dataset that the run was made against; pages whose rows can only be in another one
-    are marked (`is_elsewhere`). Raises VerifyError if a verdict names no row that the recipe compares with the page. A
-    selection may have left it out, and a merge may have dropped it in favour of a row of another dataset; then the page
-    has no witness here.
+    A row may be one of the `earlier` datasets that the run was made against; pages whose rows can only be in another
+    one are marked (`is_elsewhere`). Raises VerifyError if a verdict names no row that the recipe compares with the
+    page. A selection may have left it out, and a merge may have dropped it in favour of a row of another dataset; then
+    the page has no witness here.
     """
     rules = parse_recipe(dataset.manifest.recipe).dedup
     if not rules.min_jaccard:
         return list(pages)
     rows = rows_with_ids(dataset, {page.kept_id for page in pages if page.kept_id})
     gone = {page.kept_id for page in pages if page.kept_id and page.kept_id not in rows}
-    if earlier is not None:
-        rows |= rows_with_ids(earlier, gone)
+    for one in earlier:
+        rows |= rows_with_ids(one, gone)
         gone -= rows.keys()
-    if len(dataset.manifest.against) > (earlier is not None):
+    if len(dataset.manifest.against) > len(earlier):
         pages = [replace(page, is_elsewhere=page.kept_id in gone) for page in pages]
     left_out = gone if dataset.manifest.rules else _dropped_by_merge(dataset, gone)
     return [

@@ -126,8 +126,7 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     draft.admit([opened])
     assert dataset is not None
     with dataset:
-        if context.earlier is not None:
-            check_earlier(dataset, context.earlier)
+        check_earlier(dataset, context.earlier)
         dataset.bound_reading()
         known = recipes_for(subject.task, dataset.manifest, context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)

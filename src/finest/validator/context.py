@@ -38,8 +38,8 @@ class AuditContext:
     index: FingerprintIndex | None = None
     budget: Budget = field(default_factory=Budget)
     say: Callable[[str], None] = lambda _: None
-    earlier: Dataset | None = None
-    """The dataset that the submission was made against, if the auditor trusts it; in paid work none is."""
+    earlier: Sequence[Dataset] = ()
+    """The datasets that the submission was made against and that the auditor trusts; in paid work there are none."""
     packet: PacketPages | None = None
     """The only pages that the task is of, once the dataset has shown that it answers them; None for whole WARCs."""
 

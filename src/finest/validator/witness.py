@@ -244,7 +244,7 @@ class DatasetPages:
         return False
 
     def _is_linked_to_earlier(self, page: Kept, kept_id: str) -> bool:
-        """Return whether the page agrees with, or is linked to, a row with that id of the earlier dataset."""
+        """Return whether the page agrees with, or is linked to, a row with that id of an earlier dataset."""
         dump = dump_of(page.key.place.source)
         for row in self._earlier.get(kept_id, ()):
             text, language = row["text"], row["language"]
@@ -261,14 +261,16 @@ class DatasetPages:
         return False
 
     def _read_earlier(self, missing: Sequence[Kept]) -> None:
-        """Read the rows of the earlier dataset that the verdicts of duplicates name and that are not here."""
-        if self._means.earlier is None:
+        """Read the rows of the earlier datasets that the verdicts of duplicates name and that are not here."""
+        if not self._means.earlier:
             return
         verdicts = [self._verdict_of(page) for page in missing if not self._candidate_rows(page)]
         named = {one[1] for one in verdicts if one is not None and one[0] == DUPLICATE and one[1]}
         if new := named - self._earlier.keys():
-            found = rows_with_ids(self._means.earlier, new)
-            self._earlier |= {id: found.get(id, []) for id in new}
+            for dataset in self._means.earlier:
+                for id, rows in rows_with_ids(dataset, new).items():
+                    self._earlier[id] = [*self._earlier.get(id, ()), *rows]
+            self._earlier |= {id: [] for id in new - self._earlier.keys()}
 
     def _read_texts(self, numbers: list[int]) -> None:
         """Read these rows and the signatures of their texts; each row group is read once."""

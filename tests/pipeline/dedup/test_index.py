@@ -24,7 +24,8 @@ from finest.dataset.shards import Shard
 from finest.devnet.hub.server import HubServer
 from finest.errors import LedgerError, UsageError, VerifyError
 from finest.pipeline.dedup import index as indexing
-from finest.pipeline.dedup.against import Earlier, open_earlier
+from finest.pipeline.dedup.against import Earlier
+from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
 from finest.pipeline.dedup.index import NONE, Index, Made, place_index, write_buckets
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.options import RunOptions
@@ -124,7 +125,7 @@ def test_a_run_against_an_index_is_the_second_part_of_one_run(
     stages = stages_of(files, folder / "dedup")
     stages.run(here(folder))
     survivor = np.load(stages.survivors_path)
-    comparison = Earlier(folder / "dedup", files, cast("Dataset", dataset))
+    comparison = Earlier(folder / "dedup", files, EarlierDatasets([cast("Dataset", dataset)]))
     comparison.look_up(here(folder))
     comparison.drop_clusters(survivor, TOOLS, here(folder))
     earlier, ids = comparison.kept(here(folder))
@@ -169,7 +170,7 @@ def test_a_new_run_drops_what_a_dataset_has_and_leaves_it_as_it_is(tmp_path: Pat
     )
     whole = refine(options(tmp_path / "first", first, keep_index=True), QUIET)
     files = {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
-    found = refine(options(tmp_path / "second", second, against=str(tmp_path / "first")), QUIET)
+    found = refine(options(tmp_path / "second", second, against=(str(tmp_path / "first"),)), QUIET)
     assert (whole.rows, found.rows, found.reasons[DUPLICATE]) == (4, 2, 2)
     assert found.against == (whole.root,) == read_manifest(tmp_path / "second").against
     with open_dataset(str(tmp_path / "first")) as dataset:
@@ -223,18 +224,18 @@ def test_a_changed_index_is_refused(tmp_path: Path) -> None:
     recipe = load_recipe("fineweb")
     other = parse_recipe({**recipe.resolved(), "dedup": {**recipe.resolved()["dedup"], "seed": 2}})
     with pytest.raises(UsageError, match="a recipe with another seed"):
-        open_earlier(str(tmp_path / "first"), other)
+        EarlierDatasets.open([str(tmp_path / "first")], other)
     with pytest.raises(UsageError, match=r"a recipe with another .*min_jaccard"):
-        open_earlier(str(tmp_path / "first"), load_recipe("finest"))
+        EarlierDatasets.open([str(tmp_path / "first")], load_recipe("finest"))
     path = tmp_path / "first" / "index" / "01.rows"
     path.write_bytes(b"\1" + path.read_bytes()[1:])
     with pytest.raises(VerifyError, match=r"01\.rows is not the file that the manifest names"):
-        refine(options(tmp_path / "second", warc, against=str(tmp_path / "first")), QUIET)
+        refine(options(tmp_path / "second", warc, against=(str(tmp_path / "first"),)), QUIET)
     with pytest.raises(VerifyError, match=r"index/01\.rows: its sha256 is not the manifest's"):
         verify(tmp_path / "first", default_cache(), NOWHERE, sample=4)
     refine(options(tmp_path / "third", warc), QUIET)
     with pytest.raises(UsageError, match="has no index; refine its sources with --keep-index"):
-        open_earlier(str(tmp_path / "third"), recipe)
+        EarlierDatasets.open([str(tmp_path / "third")], recipe)
 
 
 def test_rows_are_numbered_in_the_order_of_the_dataset(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_rows_are_numbered_in_the_order_of_the_dataset(tmp_path: Path) -> None:
         warcs.append(str(write_warc(folder / f"{name}.warc.gz", [[response(n, n)] for n in numbers])))
     first = replace(options(tmp_path / "first", tmp_path), specs=tuple(warcs), keep_index=True)
     refine(first, QUIET)
-    refine(replace(first, out=tmp_path / "again", keep_index=False, against=str(tmp_path / "first")), QUIET)
+    refine(replace(first, out=tmp_path / "again", keep_index=False, against=(str(tmp_path / "first"),)), QUIET)
     with open_dataset(str(tmp_path / "again")) as dataset:
         assert dataset.manifest.rows == 0
         assert pc.all(pc.equal(*map(dataset.verdict_columns("id", "duplicate_of").column, (0, 1)))).as_py()
@@ -288,7 +289,7 @@ def test_a_forged_index_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(QUIET, "say", told.append)
     monkeypatch.setattr(indexing, "digests", lambda part, bucket: np.zeros(part.signed, np.uint64))
     refine(options(tmp_path / "forged", first, keep_index=True), QUIET)
-    found = refine(options(tmp_path / "none", second, against=str(tmp_path / "forged")), QUIET)
+    found = refine(options(tmp_path / "none", second, against=(str(tmp_path / "forged"),)), QUIET)
     (line,) = [line for line in told if "rows drawn" in line]
     assert found.rows == 0 and line.startswith("0 of ")
 
@@ -298,6 +299,27 @@ def test_an_index_that_names_rows_that_are_not_there_is_refused(tmp_path: Path) 
     dataset, _ = made_index([signatures], tmp_path)
     dataset.manifest.rows = 4
     (tmp_path / "second").mkdir()
-    earlier = Earlier(tmp_path / "second", files_of([signatures], tmp_path / "again"), cast("Dataset", dataset))
+    earlier = Earlier(
+        tmp_path / "second", files_of([signatures], tmp_path / "again"), EarlierDatasets([cast("Dataset", dataset)])
+    )
     with pytest.raises(VerifyError, match="its index names rows that it does not have"):
         earlier.look_up(here(tmp_path))
+
+
+def test_several_datasets_are_one_after_the_other(tmp_path: Path) -> None:
+    """Pages 0 and 1, then 1 to 3 against these, then 0 to 5 against both: each page goes to the first that has it."""
+    warcs = [
+        write_warc(tmp_path / f"{name}.warc.gz", [[response(n, n + 100 * i)] for n in pages])
+        for i, (name, pages) in enumerate({"a": range(2), "b": range(1, 4), "c": range(6)}.items())
+    ]
+    places = [str(tmp_path / name) for name in "abc"]
+    for i, warc in enumerate(warcs):
+        refine(options(tmp_path / "abc"[i], warc, keep_index=True, against=tuple(places[:i])), QUIET)
+    assert [read_manifest(tmp_path / name).rows for name in "abc"] == [2, 2, 2]
+    roots = tuple(read_manifest(tmp_path / name).root for name in "ab")
+    assert read_manifest(tmp_path / "c").against == roots
+    with open_dataset(places[0]) as one, open_dataset(places[1]) as two, open_dataset(places[2]) as three:
+        ids = [id for dataset in (one, two) for id in dataset.row_columns("id")["id"].to_pylist()]
+        assert three.verdict_columns("duplicate_of")["duplicate_of"].to_pylist() == [*ids, None, None]
+    with pytest.raises(UsageError, match="names a dataset twice"):
+        EarlierDatasets.open([places[0], places[0]], load_recipe("fineweb"))

@@ -17,6 +17,7 @@ import pytest
 from finest.dataset.parts import RowGroup
 from finest.pipeline.dedup import earlier_texts, pairs
 from finest.pipeline.dedup.against import Earlier
+from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
 from finest.pipeline.dedup.index import NONE, Made, place_index, write_buckets
 from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
@@ -156,12 +157,13 @@ def test_rows_of_an_earlier_dataset_come_first(
     slices = made_texts(slices=6, per_slice=30, seed=3)
     old, new = slices[:3], slices[3:]
     dataset, row_of = made_before(old, tmp_path / "old")
+    both = EarlierDatasets([cast("Dataset", dataset)])
     found, starts = found_by_minhash(new, tmp_path / "new")
     monkeypatch.setattr(earlier_texts, "_SPAN_ROWS", span_rows)
     monkeypatch.setattr(earlier_texts, "_SPANS", 10)
     monkeypatch.setattr(pairs, "_BLOCK_ROWS", len(found) // blocks)
     folder, tasks = tmp_path / "new" / "dedup", Tasks(workers, tmp_path / "logs", QUIET)
-    earlier = Earlier(folder, files_of(signed(new), tmp_path / "signed"), cast("Dataset", dataset))
+    earlier = Earlier(folder, files_of(signed(new), tmp_path / "signed"), both)
     earlier.look_up(tasks)
     work = Pairs(folder, starts, MadeTexts(new), TOOLS, LEAST, 1_000_000_000, earlier)
     work.run(tasks)

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finest.recipe.payload import PayloadTooLarge, Undecodable, codings
-from finest.recipe.payload.codings import MAX_CODINGS, undo
+from finest.recipe.payload.codings import MAX_CODINGS, undo, undo_unnamed
+from tests.recipe.payload.wanted import chunked
 
 MAX_BYTES = 1 << 20
 HTML = "".join(f"<p>Paragraph {number} of {number * 7919 % 1000} says something else.</p>" for number in range(400))
@@ -165,3 +166,32 @@ def test_codings_are_undone_from_the_end(body: bytes, listed: list[str]) -> None
     for coding in listed:
         packed = PACK[coding](packed)
     assert undo(packed, listed, MAX_BYTES) == body
+
+
+@pytest.mark.parametrize("named", [*PACK, "x-gzip", "utf-8", "none", "zlib"])
+@pytest.mark.parametrize("real", ["gzip", "zstd", "deflate"])
+def test_the_bytes_overrule_a_wrong_name(named: str, real: str) -> None:
+    assert undo(PACK[real](BODY), [named], MAX_BYTES) == BODY
+
+
+@pytest.mark.parametrize("real", ["gzip", "zstd", "deflate"])
+def test_what_no_field_names_is_undone(real: str) -> None:
+    """A tool dropped the fields of the header, or a server packed twice."""
+    packed = PACK[real](BODY)
+    assert undo_unnamed(packed, MAX_BYTES) == undo_unnamed(gzip.compress(packed), MAX_BYTES) == BODY
+    assert undo_unnamed(chunked(packed), MAX_BYTES) == undo(chunked(packed), [real], MAX_BYTES) == BODY
+    assert undo_unnamed(chunked(BODY)[:-100], MAX_BYTES) == BODY[: -100 + len("\r\n0\r\n\r\n")]
+    with pytest.raises(PayloadTooLarge):
+        undo_unnamed(PACK[real](bytes(MAX_BYTES + 1)), MAX_BYTES)
+
+
+@pytest.mark.parametrize("text", [b"", b"5\r\nis a number", b"Dad\r\n<p>", b"0\r\n\r\n", b"x^2 + y", BODY])
+def test_text_shows_no_coding(text: bytes) -> None:
+    assert undo_unnamed(text, MAX_BYTES) == text
+
+
+@given(body=st.binary(max_size=300))
+def test_no_unnamed_body_is_an_error(body: bytes) -> None:
+    for head in (b"", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"x\x9c\0", b"1\r\na\r\n"):
+        with contextlib.suppress(Undecodable):
+            assert isinstance(undo_unnamed(head + body, MAX_BYTES), bytes)

@@ -58,3 +58,24 @@ def test_splitting_takes_linear_time() -> None:
     for piece in (b" ", b"\n ", b"a", b"A: b\r\n", b"Content-Type: x\r\n", b"\r\n\t"):
         small, large = (b"HTTP/1.1 200 OK\r\n" + piece * (size // len(piece)) for size in (1 << 17, 1 << 21))
         assert cost(large) < 16 * 30 * max(cost(small), 1e-4)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 2,
+     b"HTTP/1.0 200 Connection established\r\n\r\n", b"HTTP/1.1 100\n\n"],
+)  # fmt: skip
+def test_interim_responses_are_skipped(before: bytes) -> None:
+    """The final response counts; without one, the interim one does."""
+    assert split_message(before + b"HTTP/1.1 404 No\r\nA: b\r\n\r\nbody") == Message(b"body", 404)
+    assert split_message(before + b"<p>").status in (100, 103, 200)
+
+
+def test_a_header_ends_where_markup_begins() -> None:
+    """A server forgot the blank line."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    assert split_message(head + b"<!DOCTYPE html>\n\n<p>") == Message(b"<!DOCTYPE html>\n\n<p>", 200, "text/html")
+
+
+def test_the_status_of_http_2() -> None:
+    assert split_message(b":status: 404\r\ncontent-type: a/b\r\n\r\nbody") == Message(b"body", 404, "a/b")

@@ -39,7 +39,7 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
         f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {byte_size(manifest.size_bytes)} in {out}\n"
         f"root {manifest.root}\n"
         f"Report:  finest report {out}\n"
-        f"Verify:  finest verify {out}",
+        f"Verify:  finest verify {out}{' --against FOLDER|REPO@REVISION' if manifest.against else ''}",
         markup=False,
     )
 
@@ -133,8 +133,8 @@ def show_verification(console: Console, found: Verification) -> None:
         )
     if found.elsewhere:
         console.print(
-            f"{counted(found.elsewhere, 'page')} is dropped for a row of the earlier dataset with the root "
-            f"{', '.join(manifest.against)}: name it with --against FOLDER|REPO@REVISION", markup=False,
+            f"{found.elsewhere} pages are dropped for rows of an earlier dataset that is not at hand (root "
+            f"{', '.join(manifest.against)})", markup=False,
         )  # fmt: skip
     if found.not_repeatable:
         console.print(
@@ -153,6 +153,8 @@ def show_verification(console: Console, found: Verification) -> None:
         return
     if not found.sample:
         why = "with --sample 0 only the files were checked"
+    elif found.elsewhere:
+        why = "name the earlier dataset with --against FOLDER|REPO@REVISION"
     else:
         why = (
             f"only {judged} of {found.drawn} sampled pages could be judged again, and {found.judged.get(KEPT, 0)} of "

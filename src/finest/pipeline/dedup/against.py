@@ -1,11 +1,11 @@
-"""Find the rows of an earlier dataset that share a bucket with pages of a run, and drop pages that it has.
+"""Find the rows of earlier datasets that share a bucket with pages of a run, and drop pages that they have.
 
-    OUT/ledger/dedup/earlier/index/     the dataset's index: links to local files, copies of those on the Hub
-    OUT/ledger/dedup/like-T-of-TT.npy   pages of the parts of task T and rows of the dataset that share a bucket, by row
-    OUT/ledger/dedup/earlier.npy        for each page, in order: the row of the dataset that is kept instead
+    OUT/ledger/dedup/earlier/N/index/   the index of dataset N: links to local files, copies of those on the Hub
+    OUT/ledger/dedup/like-T-of-TT.npy   pages of the parts of task T and rows that share a bucket with them, by row
+    OUT/ledger/dedup/earlier.npy        for each page, in order: the row that is kept instead
 
 If the recipe compares texts, `finest.pipeline.dedup.pairs` decides which page is dropped. Otherwise a cluster with a
-page that the dataset has is dropped as a whole, as in one run over both in which the dataset's pages come first.
+page that a dataset has is dropped as a whole, as in one run over all in which the datasets' pages come first.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
 from finest.atomic_files import size_and_sha256, temporary_name
-from finest.dataset.open import open_dataset
-from finest.errors import UsageError, VerifyError
+from finest.errors import VerifyError
 from finest.pipeline.dedup.earlier_ids import EarlierIds, write_ids
 from finest.pipeline.dedup.earlier_sample import sample_agrees
 from finest.pipeline.dedup.files import whole_file
-from finest.pipeline.dedup.index import NONE, Index, check_indexable, rules_of
+from finest.pipeline.dedup.index import NONE, Index
 from finest.pipeline.dedup.signatures import RunSignatures
 
 if TYPE_CHECKING:
@@ -31,44 +29,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset
-    from finest.dataset.signature_index import IndexFile, SignatureIndex
+    from finest.dataset.signature_index import IndexFile
+    from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.tasks import Tasks
-    from finest.recipe.recipe import Recipe
     from finest.recipe.toolbox import Toolbox
 
 _TASK_PARTS = 64
 
 
-def open_earlier(place: str, recipe: Recipe) -> Dataset:
-    """Open the dataset of `--against`: a folder, or OWNER/NAME@REVISION on the Hub.
-
-    Raises UsageError if it has no index, or one that the recipe cannot use; VerifyError if it is not what its manifest
-    says; HubError or a subclass if the Hub refuses.
-    """
-    check_indexable(recipe)
-    dataset = open_dataset(place)
-    if dataset.manifest.index is None:
-        raise UsageError(f"{place} has no index; refine its sources with --keep-index")
-    ours = rules_of(recipe.resolved())
-    try:
-        theirs = rules_of(dataset.manifest.recipe)
-    except ValidationError as error:
-        raise UsageError(f"{place}: its recipe deduplicates in a way that this version does not know") from error
-    if theirs != ours:
-        differing = sorted(key for key, value in ours.items() if theirs.get(key) != value)
-        raise UsageError(f"{place}: the index is of a recipe with another {', '.join(differing)}")
-    return dataset
-
-
 class Earlier:
-    """The comparison of a run with an earlier dataset, in the folder of the deduplication."""
+    """The comparison of a run with earlier datasets, in the folder of the deduplication."""
 
-    def __init__(self, folder: Path, parts: Sequence[Signatures], dataset: Dataset) -> None:
-        assert dataset.manifest.index is not None
-        self.folder, self.parts, self.dataset = folder, parts, dataset
-        self._stated: SignatureIndex = dataset.manifest.index
+    def __init__(self, folder: Path, parts: Sequence[Signatures], earlier: EarlierDatasets) -> None:
+        self.folder, self.parts, self.earlier = folder, parts, earlier
+        self._files = [
+            (number, file)
+            for number, dataset in enumerate(earlier.datasets) if dataset.manifest.index is not None
+            for file in dataset.manifest.index.files
+        ]  # fmt: skip
         self.starts = RunSignatures(parts).starts
         self._tasks = -(-len(parts) // _TASK_PARTS)
 
@@ -80,8 +59,8 @@ class Earlier:
         """Find the rows that share a bucket with the pages."""
         is_over = self.rows_path.exists
         tasks.run(
-            "Reading the index of the earlier dataset", range(len(self._stated.files)), self._fetch,
-            lambda number: self._index_path(self._stated.files[number]).exists() or is_over(),
+            "Reading the index of the earlier dataset", range(len(self._files)), self._fetch,
+            lambda number: self._index_path(*self._files[number]).exists() or is_over(),
         )  # fmt: skip
         tasks.run(
             "Comparing with the earlier dataset", range(self._tasks), self._look_up,
@@ -96,16 +75,16 @@ class Earlier:
             if drawn:
                 tasks.progress.say(
                     f"{agreeing} of {drawn} rows drawn share a bucket with the pages that are dropped for them; for "
-                    f"the others, the index of {self.dataset.place} is all that says so"
+                    f"the others, the index of the earlier dataset is all that says so"
                 )
             self._write(survivor)
 
         tasks.once("Joining the pages of the earlier dataset", drop, self.rows_path.exists)
 
     def kept(self, tasks: Tasks) -> tuple[NDArray[np.uint32], EarlierIds]:
-        """Return for each page the dataset's row that is kept instead, NONE without one, and the ids of these rows."""
+        """Return for each page the row that is kept instead, NONE without one, and the ids of these rows."""
         rows: NDArray[np.uint32] = np.load(self.rows_path, mmap_mode="r")
-        return rows, write_ids(self.folder, rows, self.dataset, tasks)
+        return rows, write_ids(self.folder, rows, self.earlier, tasks)
 
     def matches(self) -> Iterator[NDArray[np.int64]]:
         """Yield what `Index.matches` found of the pages of each task, mapped, and by row instead."""
@@ -114,11 +93,11 @@ class Earlier:
 
     def _fetch(self, number: int) -> None:
         """Bring a file of the index here; raises VerifyError if it is not the one that the manifest names."""
-        file = self._stated.files[number]
-        target = self._index_path(file)
+        of, file = self._files[number]
+        dataset, target = self.earlier.datasets[of], self._index_path(of, file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.dataset.place, Path):
-            path = (self.dataset.place / file.path).absolute()
+        if isinstance(dataset.place, Path):
+            path = (dataset.place / file.path).absolute()
             if size_and_sha256(path) != (file.size_bytes, file.sha256):
                 raise VerifyError(f"{path} is not the file that the manifest names; copy the dataset again")
             temporary = temporary_name(target)
@@ -127,20 +106,27 @@ class Earlier:
             return
         sha = hashlib.sha256()
         with whole_file(target) as copy:
-            for piece in self.dataset.pieces(file):
+            for piece in dataset.pieces(file):
                 sha.update(piece)
                 copy.write(piece)
             if sha.hexdigest() != file.sha256:
-                raise VerifyError(f"{self.dataset.place}: {file.path} is not the file that the manifest names")
+                raise VerifyError(f"{dataset.place}: {file.path} is not the file that the manifest names")
 
     def _look_up(self, task: int) -> None:
-        index = Index(self.folder / "earlier", self._stated.buckets)
-        numbers = self._numbers(task)
+        found = [self._found_in(number, self._numbers(task)) for number in range(len(self.earlier.datasets))]
         with whole_file(self._path(task)) as file:
-            found = np.concatenate([index.matches(self.parts[n], self.starts[n]) for n in numbers], axis=1)
-            if (found[0] >= self.dataset.manifest.rows).any():
-                raise VerifyError(f"{self.dataset.place}: its index names rows that it does not have")
-            np.save(file, found[:, np.argsort(found[0], kind="stable")])
+            np.save(file, np.concatenate(found, axis=1))
+
+    def _found_in(self, number: int, parts: range) -> NDArray[np.int64]:
+        """Return the matches of some parts with a dataset, by row."""
+        dataset = self.earlier.datasets[number]
+        assert dataset.manifest.index is not None
+        index = Index(self.folder / "earlier" / str(number), dataset.manifest.index.buckets)
+        rows, pages = np.concatenate([index.matches(self.parts[n], self.starts[n]) for n in parts], axis=1)
+        if (rows >= dataset.manifest.rows).any():
+            raise VerifyError(f"{dataset.place}: its index names rows that it does not have")
+        order = np.argsort(rows, kind="stable")
+        return np.stack((rows[order] + self.earlier.firsts[number], pages[order]))
 
     def _write(self, survivor: Rows) -> None:
         """Give the pages of a cluster that have no such row of their own the first one of the others."""
@@ -161,8 +147,8 @@ class Earlier:
         """Return the numbers of the parts of a task."""
         return range(task * _TASK_PARTS, min((task + 1) * _TASK_PARTS, len(self.parts)))
 
-    def _index_path(self, file: IndexFile) -> Path:
-        return self.folder / "earlier" / file.path
+    def _index_path(self, number: int, file: IndexFile) -> Path:
+        return self.folder / "earlier" / str(number) / file.path
 
     def _path(self, task: int) -> Path:
         return self.folder / f"like-{task:05d}-of-{self._tasks}.npy"

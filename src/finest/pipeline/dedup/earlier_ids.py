@@ -1,7 +1,7 @@
-"""The record ids of the rows of an earlier dataset that are kept instead of pages: their verdicts name them.
+"""The record ids of the rows of earlier datasets that are kept instead of pages: their verdicts name them.
 
-    OUT/ledger/dedup/earlier-wanted.npy     for each row of the dataset, whether it is kept instead of a page
-    OUT/ledger/dedup/earlier-ids-N.arrow    number and id of each such row of the dataset's data file N
+    OUT/ledger/dedup/earlier-wanted.npy     for each of their rows, whether it is kept instead of a page
+    OUT/ledger/dedup/earlier-ids-N.arrow    number and id of each such row of the data file N
     OUT/ledger/dedup/earlier-ids/           the same of all rows, to look up: numbers, ends of the ids, and ids
 
 No process holds more than the ids of one data file.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset
+    from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
     from finest.pipeline.tasks import Tasks
 
 
@@ -45,11 +45,11 @@ class EarlierIds:
         return [bytes(self._text[a:b]).decode() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-def write_ids(folder: Path, rows: NDArray[np.uint32], dataset: Dataset, tasks: Tasks) -> EarlierIds:
-    """Read the ids of these rows of the dataset; each of its data files with one of them is read once."""
+def write_ids(folder: Path, rows: NDArray[np.uint32], earlier: EarlierDatasets, tasks: Tasks) -> EarlierIds:
+    """Read the ids of these rows; each data file with one of them is read once."""
     wanted, found = folder / "earlier-wanted.npy", folder / "earlier-ids"
-    shards = dataset.manifest.shards
-    firsts = list(accumulate((shard.rows for shard in shards), initial=0))
+    files = earlier.files
+    firsts = list(accumulate((shard.rows for _, shard in files), initial=0))
 
     def path(number: int) -> Path:
         return folder / f"earlier-ids-{number:05d}.arrow"
@@ -66,21 +66,22 @@ def write_ids(folder: Path, rows: NDArray[np.uint32], dataset: Dataset, tasks: T
         at = np.flatnonzero(np.load(wanted, mmap_mode="r")[firsts[number] : firsts[number + 1]])
         ids = pa.array([], pa.string())
         if len(at):
-            with dataset.again() as own:
-                ids = own.row_columns("id", files=[shards[number]])["id"].combine_chunks().take(pa.array(at))
+            of, shard = files[number]
+            with earlier.datasets[of].again() as own:
+                ids = own.row_columns("id", files=[shard])["id"].combine_chunks().take(pa.array(at))
         with whole_file(path(number)) as file:
             table = pa.table({"row": at + firsts[number], "id": ids})
             with pa.ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
 
     def join() -> None:
-        _join([path(number) for number in range(len(shards))], found)
-        for number in range(len(shards)):
+        _join([path(number) for number in range(len(files))], found)
+        for number in range(len(files)):
             path(number).unlink(missing_ok=True)
 
     tasks.once("Marking the rows kept instead of pages", mark, lambda: wanted.exists() or found.exists())
     tasks.run(
-        "Reading the ids of the earlier dataset", range(len(shards)), read,
+        "Reading the ids of the earlier dataset", range(len(files)), read,
         lambda number: path(number).exists() or found.exists(),
     )  # fmt: skip
     tasks.once("Joining the ids of the earlier dataset", join, found.exists)
@@ -95,7 +96,7 @@ def _join(paths: list[Path], folder: Path) -> None:
         for path in paths:
             with pa.ipc.open_file(path) as source:
                 table = source.read_all()
-            texts = [one.encode() for one in table["id"].to_pylist()]
+            texts = [(one or "").encode() for one in table["id"].to_pylist()]
             table["row"].to_numpy().astype("<u4").tofile(rows)
             (np.cumsum([len(text) for text in texts], dtype="<i8") + end).tofile(ends)
             ids.writelines(texts)

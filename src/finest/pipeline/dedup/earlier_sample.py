@@ -27,8 +27,8 @@ def sample_agrees(earlier: Earlier, tools: Toolbox) -> tuple[int, int]:
     drawn, agreeing = _drawn(earlier), 0
     if not len(drawn):
         return 0, 0
-    with earlier.dataset.again() as dataset:
-        table = dataset.read_rows(drawn[:, 0].tolist()).select(["text", "language"])
+    with earlier.earlier.again() as datasets:
+        table = datasets.read_rows(drawn[:, 0].tolist(), ["text", "language"])
     for (_, page), row in zip(drawn.tolist(), table.to_pylist(), strict=True):
         signature = tools.signer.sign(row["text"], tools.tokenizer_for(row["language"]))
         number = int(np.searchsorted(earlier.starts, page, side="right")) - 1

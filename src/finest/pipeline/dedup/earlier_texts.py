@@ -1,8 +1,8 @@
-"""The texts of an earlier dataset's rows that share a bucket with pages of a run, for the comparison of texts.
+"""The texts of earlier datasets' rows that share a bucket with pages of a run, for the comparison of texts.
 
     OUT/ledger/dedup/earlier-texts-S-of-SS-in-BB/B.arrow   the rows of span S that share a bucket with pages of block B
 
-A span is a range of the dataset's row numbers, of which the row groups with such a row are read. A file has each row
+A span is a range of row numbers, of which the row groups with such a row are read. A file has each row
 once for every cluster of the block with such a page, and the row's text only the first time.
 """
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset
     from finest.pipeline.dedup.against import Earlier
+    from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
     from finest.pipeline.dedup.signatures import Rows
     from finest.pipeline.tasks import Tasks
 
@@ -43,7 +43,7 @@ class EarlierTexts:
     def __init__(self, earlier: Earlier, survivor: Rows, blocks: int) -> None:
         """`survivor` is the page that MinHash keeps of the cluster of each page; its number decides on the block."""
         self._earlier, self._survivor, self._blocks = earlier, survivor, blocks
-        rows = earlier.dataset.manifest.rows
+        rows = earlier.earlier.rows
         size = min(max(_SPAN_ROWS, -(-rows // _SPANS)), _MOST_SPAN_ROWS)
         self._spans = list(pairwise([*range(0, rows, size), rows]))
 
@@ -66,11 +66,11 @@ class EarlierTexts:
 
     def _read(self, span: int) -> None:
         with (
-            self._earlier.dataset.again() as dataset,
+            self._earlier.earlier.again() as datasets,
             whole_folder(self._path(span)) as folder,
             ExitStack() as files,
         ):
-            groups = dataset.row_groups_between(*self._spans[span])
+            groups = datasets.row_groups_between(*self._spans[span])
             sinks = [
                 files.enter_context(pa.OSFile(str(folder / f"{block:05d}.arrow"), "wb"))
                 for block in range(self._blocks)
@@ -81,7 +81,7 @@ class EarlierTexts:
             for group in groups:
                 here = slice(*np.searchsorted(rows, [group.first_row, group.first_row + group.rows]))
                 if here.start < here.stop:
-                    self._write_group(dataset, rows[here], pages[here], streams)
+                    self._write_group(datasets, rows[here], pages[here], streams)
 
     def _matches(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows in a range that share a bucket with pages, ascending, and these pages."""
@@ -94,12 +94,12 @@ class EarlierTexts:
         return rows[order], pages[order]
 
     def _write_group(
-        self, dataset: Dataset, rows: NDArray[np.int64], pages: NDArray[np.int64],
+        self, datasets: EarlierDatasets, rows: NDArray[np.int64], pages: NDArray[np.int64],
         streams: list[pa.RecordBatchStreamWriter],
     ) -> None:  # fmt: skip
         """Write the rows of a row group, each once for every cluster, into the streams of the clusters' blocks."""
         numbers = np.unique(rows)
-        table = dataset.read_rows(numbers.tolist()).select(["language", "text", "dump"])
+        table = datasets.read_rows(numbers.tolist(), ["language", "text", "dump"])
         rows, pages = _of_one_group(self._earlier, rows, pages, numbers, table["dump"])
         roots = self._survivor[pages].astype(np.int64)
         order = np.lexsort((roots, rows))

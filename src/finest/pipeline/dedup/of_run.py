@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from finest.pipeline.assembly.pages import Pages, first_numbers
-from finest.pipeline.dedup.against import open_earlier
+from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
 from finest.pipeline.dedup.index import Made, write_buckets
 from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import find_survivors
@@ -33,7 +33,7 @@ def compared_pages(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Pages:
     recipe, first = options.recipe, first_numbers(ledger, options.recipe)
     if not recipe.dedup.enabled:
         return Pages(ledger, recipe, first, None)
-    against = open_earlier(options.against, recipe) if options.against else None
+    against = EarlierDatasets.open(options.against, recipe) if options.against else None
     found = find_survivors(
         signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", tasks, against=against,
         memory_bytes=options.dedup_memory,

@@ -179,8 +179,8 @@ class Pairs:
         texts: dict[int, Text] = {}
         found = defaultdict[int, list[Text]](list)
         for row, root, language, text in self._earlier_texts.of(block) if self._earlier_texts else ():
-            if text is not None:
-                texts[row] = Text(row, text, language)
+            if row not in texts:
+                texts[row] = Text(row, text or "", language)
             if len(found[root]) < MAX_WITNESSES:
                 found[root].append(texts[row])
         return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset
+    from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
     from finest.pipeline.dedup.earlier_ids import EarlierIds
     from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
@@ -48,12 +48,12 @@ class Survivors(NamedTuple):
 
 def find_survivors(
     parts: Sequence[Signatures], rules: DedupRules, folder: Path, tasks: Tasks, *, memory_bytes: int,
-    texts: tuple[Texts, Toolbox] | None = None, against: Dataset | None = None,
+    texts: tuple[Texts, Toolbox] | None = None, against: EarlierDatasets | None = None,
 ) -> Survivors:  # fmt: skip
     """Deduplicate a run into `folder`; reports the expected cost before it starts.
 
     `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts and
-    what finds their words, which a recipe with `min_jaccard` needs, and `against`. Pages that the dataset `against`
+    what finds their words, which a recipe with `min_jaccard` needs, and `against`. Pages that a dataset of `against`
     has, by its index, are dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or
     if the signatures differ in shape.
     """

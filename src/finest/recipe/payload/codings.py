@@ -6,6 +6,8 @@ Codings are undone from the end of the list. Other cases follow what archives co
   bodies with the server's original header. A body is plain if it does not decode and contains no binary data byte;
   a short one must also begin with `<`.
 - If a body is truncated or damaged, the part before the damage is returned.
+- The body's own first bytes overrule the header where it decodes by them alone: gzip, zlib and Zstandard begin with
+  magic numbers, and sound chunks lead from one to the next. Servers name the wrong coding, and archives drop fields.
 - A binary body raises Undecodable if its coding is unknown or nothing of it can be decoded; it is never text.
 
 Every decoder stops at a given number of bytes, and runs in time linear in what it reads and writes.
@@ -39,11 +41,12 @@ MAX_CODINGS = 8
 MAX_CHUNKS = 1 << 18
 """Limit on the chunks of one body. Servers send kilobytes at a time; more chunks than this in a record of the largest
 size would have a few bytes each and only cost time."""
+_SOUND_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*\r\n")
 MAX_MEMBERS = 1 << 16
 """Limit on the gzip members of one body; the data after them is dropped."""
 
 _BEGINS_WITH_TAG = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n\f]*<")
-_CHUNK = re.compile(rb"[ \t\r\n]{0,8}([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
+_CHUNK = re.compile(rb"[ \t\r\n]{0,8}(?:0[xX])?([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
 """Matches the size, extensions and line end of a chunk (RFC 9112 7.1)."""
 _CHUNK_END = re.compile(rb"[ \t]*\r?\n")
 _CHUNK_CUT_OFF = re.compile(rb"[ \t\r\n]{0,8}[0-9a-fA-F]{1,32}[ \t]*(?:;[^\n]{0,65536})?\r?")
@@ -69,11 +72,56 @@ def undo(body: bytes, codings: Iterable[str], max_bytes: int) -> bytes:
     return body
 
 
+def undo_unnamed(body: bytes, max_bytes: int) -> bytes:
+    """Return the body without the codings that its first bytes show although the header names none.
+
+    Raises as `undo` does.
+    """
+    for _ in range(MAX_CODINGS):
+        coding = _evident(body)
+        if coding is None:
+            break
+        body = undo(body, [coding], max_bytes)
+    return body
+
+
+def _evident(body: bytes) -> str | None:
+    """Return the coding that the body's own bytes show; None if they show none."""
+    if body.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    if body.startswith(zstandard.FRAME_HEADER):
+        return "zstd"
+    if body[:1] == b"x" and int.from_bytes(body[:2], "big") % 31 == 0 and is_binary(body):
+        return "deflate"
+    return "chunked" if _is_chunked(body) else None
+
+
+def _is_chunked(body: bytes) -> bool:
+    """Return whether sound chunks fill the body up to the last one, or up to its end inside a later one."""
+    at = chunks = 0
+    while (head := _SOUND_CHUNK.match(body, at)) is not None and chunks < MAX_CHUNKS:
+        size, at = int(head[1], 16), head.end()
+        if size == 0 or (chunks and at + size >= len(body)):
+            return chunks > 0
+        if body[at + size : at + size + 2] != b"\r\n":
+            return False
+        at += size + 2
+        chunks += 1
+    return False
+
+
 def _undo_one(body: bytes, coding: str, max_bytes: int) -> bytes:
     if coding == "chunked":
         return _unchunk(body)
     decode = _DECODERS.get(coding)
     out, complete = decode(body, max_bytes) if decode else (b"", False)
+    evident = None if out or complete else _evident(body)
+    if evident and evident != coding:
+        if evident == "chunked":
+            body = _unchunk(body)
+        else:
+            decode = _DECODERS[evident]
+        out, complete = decode(body, max_bytes) if decode else (body, True)
     if complete:
         return out
     if _is_plain(body):

@@ -2,8 +2,11 @@
 
 The parser accepts deviations that archives contain and browsers accept: lines that end in LF only, folded field lines
 (obs-fold, RFC 9112 5.2), spaces before a field's colon, blank lines before the status line (RFC 9112 2.2), a status
-line of another protocol (`ICY 200 OK`) or without a reason phrase, and a missing status line. A block that begins with
-neither a status line nor a field line is an HTTP/0.9 response, which consists only of the body.
+line of another protocol (`ICY 200 OK`) or without a reason phrase, HTTP/2's `:status`, a missing status line, and a
+header that ends where the markup begins, without a blank line. A block that begins with neither a status line nor a
+field line is an HTTP/0.9 response, which consists only of the body.
+
+Interim responses (1xx, RFC 9110 15.2), and a proxy's answer to CONNECT, are skipped if another response follows.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_HEAD_END = re.compile(rb"\n[ \t\r\f\v]*(?:\n|\Z)")
-"""Matches the end of the header: the first empty or blank line."""
+_HEAD_END = re.compile(rb"(?i)\n(?:[ \t\r\f\v]*(?:\n|\Z)|(?=<(?:!doctype|html|head|body)[\s>]))")
+"""Matches the end of the header: the first empty or blank line, or a newline before markup."""
 _BLANK_LINES = re.compile(rb"(?:[ \t\r\f\v]*\n)*")
-_BEGINS_HEAD = re.compile(rb"(?i)(?:HTTP|ICY)(?:/[\d.]+)?[ \t\r\n]|[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*:")
+_BEGINS_HEAD = re.compile(rb"(?i)(?:HTTP|ICY|SPDY)(?:/[\d.]+)?[ \t\r\n]|:?[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*:")
 """Matches the start of a status line or of a field line (a token, RFC 9110 5.6.2, and a colon)."""
-_STATUS = re.compile(rb"(?i)(?:HTTP|ICY)(?:/[\d.]+)?[ \t]+([1-9]\d\d)(?!\d)")
+_STATUS = re.compile(rb"(?i)(?:(?:HTTP|ICY|SPDY)(?:/[\d.]+)?|:status:)[ \t]+([1-9]\d\d)(?!\d)")
+_INTERIM = re.compile(rb"(?i)HTTP(?:/[\d.]+)?[ \t]+(?:1\d\d(?!\d)|200[ \t]+connection established[ \t]*\r?\n)")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _FIELD = re.compile(rb"(?im)^(content-type|content-encoding|transfer-encoding)[ \t]*:[ \t]*(.*)$")
 
@@ -37,10 +41,15 @@ class Message(NamedTuple):
 
 def split_message(block: bytes) -> Message:
     """Parse the response in `block`; if its header does not end, the body is empty."""
-    start = _first_line(block)
+    start = _first_line(block, 0)
     if start is None:
         return Message(block)
     end = _HEAD_END.search(block, start)
+    while end is not None and _INTERIM.match(block, start):
+        final = _first_line(block, end.end())
+        if final is None or _STATUS.match(block, final) is None:
+            break
+        start, end = final, _HEAD_END.search(block, final)
     if end is None:
         return Message(b"", _status(block, start))
     fields = _fields(block[start : end.start() + 1])
@@ -50,10 +59,10 @@ def split_message(block: bytes) -> Message:
     )  # fmt: skip
 
 
-def _first_line(block: bytes) -> int | None:
-    """Return the index at which the header begins; None if the block has no header."""
-    blank = _BLANK_LINES.match(block)
-    start = blank.end() if blank else 0
+def _first_line(block: bytes, at: int) -> int | None:
+    """Return the index at which the header begins that is expected at `at`; None if there is no header."""
+    blank = _BLANK_LINES.match(block, at)
+    start = blank.end() if blank else at
     return start if _BEGINS_HEAD.match(block, start) else None
 
 

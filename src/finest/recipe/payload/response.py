@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe.payload.as_datatrove import http_payload, magic_type
-from finest.recipe.payload.codings import undo
+from finest.recipe.payload.codings import undo, undo_unnamed
 from finest.recipe.payload.media_type import MediaType, parse_media_type
 from finest.recipe.payload.message import Message, split_message
 from finest.recipe.payload.sniff import HTML, XML, XML_TYPES, is_feed, refine_xml, sniff
@@ -60,6 +60,9 @@ def _by_standards(page: Page, message: Message, rules: PayloadRules) -> Response
     body = undo(message.body, codings, rules.max_bytes) if codings else message.body
     named = parse_media_type(page.payload_type) if page.payload_type else None
     served = parse_media_type(message.content_type)
+    known = named or served
+    if known is None or known.essence in rules.types:
+        body = undo_unnamed(body, rules.max_bytes)
     charset = (served and served.charset) or (named and named.charset) or None
     return Response(body, _type(named, served, body), charset)
 

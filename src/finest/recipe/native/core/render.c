@@ -65,11 +65,27 @@ static int32_t limit_of(const FnFound *found, const FnBlock *block)
     return block->is_formula ? FN_FORMULA_LIMIT : 0;
 }
 
+/* Take the page's limit from the scores, but for those of code of two lines or more and of formulas. */
+static void take_limit(const FnFound *found, int32_t *scores)
+{
+    int64_t total = 0, chars = 0;
+    for (size_t at = 0; at < found->count; at++) {
+        if (scores[at] <= 0) continue;
+        total += (int64_t)found->blocks[at].chars * scores[at];
+        chars += found->blocks[at].chars;
+    }
+    int32_t mean = chars > 0 ? (int32_t)(total / chars) : 0, limit = mean - FN_SURE;
+    if (limit > 0) limit = limit / 2 < FN_MOST_LIMIT ? limit / 2 : FN_MOST_LIMIT;
+    for (size_t at = 0; at < found->count; at++)
+        if (limit_of(found, &found->blocks[at]) == 0) scores[at] -= limit;
+}
+
 /* Count the characters of the blocks that are kept; `scores` has room for all. False with an exception. */
 static bool choose(const FnBlocks *tables, const FnKeeper *page, const FnFound *found, int32_t *scores, bool *kept, size_t *chars)
 {
     Choice choice = {found, scores, kept};
     if (!fn_scores(tables->trees, found, scores)) return false;
+    take_limit(found, scores);
     for (size_t at = 0; at < found->count; at++) {
         const FnBlock *block = &found->blocks[at];
         kept[at] = scores[at] > limit_of(found, block);
