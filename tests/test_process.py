@@ -77,3 +77,13 @@ def test_arrow_does_without_pandas(tmp_path: Path) -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
         )
         assert list(dict.fromkeys(done.stdout.split())) == said, done.stderr
+
+
+def test_streams_that_the_caller_closed_are_opened() -> None:
+    """No file of the run gets the number of a standard stream."""
+    closed = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    check = (
+        "import sys; from finest.process import open_standard_streams; open_standard_streams(); "
+        "sys.exit([s.fileno() for s in (sys.stdin, sys.stdout, sys.stderr)] != [0, 1, 2] or sys.stdin.isatty())"
+    )
+    subprocess.run([sys.executable, "-c", closed, check], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from importlib.machinery import ModuleSpec
@@ -17,6 +18,19 @@ PR_SET_PDEATHSIG = 1
 """prctl(2) option: the signal that this process gets when its parent dies."""
 MEMORY_EXIT = 78
 """Exit status of a worker that ran out of memory."""
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null for each standard stream that the caller closed (`<&-`).
+
+    Python has None in its place. Without this, the first file that is opened would get the stream's number, and what a
+    library or child process writes there would end in that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
 
 
 def end_with_parent() -> None:

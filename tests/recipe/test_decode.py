@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from finest.recipe.decode import Decoded, decode
 from finest.recipe.payload import Response
+from finest.recipe.payload.sniff import HTML, XHTML, sniff
 from finest.recipe.recipe import DecodeRules
 
 ENGLISH = "The café’s owner wrote “naïve” – twice. " + "Nothing else of this page is beyond ASCII. " * 9
@@ -116,3 +117,13 @@ def test_datatroves_way_is_another() -> None:
     """It guesses what is declared, and drops what has one stray byte."""
     rules = DecodeRules(encoding="datatrove")
     assert decode(Response(FRENCH.encode() + b"\xff", "", "utf-8"), rules).text not in (None, FRENCH + "\ufffd")
+
+
+@pytest.mark.parametrize("kind", ["LE", "BE"])
+@pytest.mark.parametrize("declared", [None, "utf-8", "utf-16", "iso-8859-1"])
+def test_utf_16_without_a_mark_is_recognised(kind: str, declared: str | None) -> None:
+    """Whatever HTTP declares: a page that begins with zeros around `<` is in no other encoding."""
+    for text in ("\r\n<!DOCTYPE html><p>naïve “café”", "<html>", "<?xml version='1.0'?><html>"):
+        body = text.encode(f"utf-16-{kind}")
+        assert read(body, declared) == Decoded(text, f"UTF-16{kind}")
+        assert sniff(body) in (HTML, XHTML)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,9 @@ def test_a_source_survives_json(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html></html>", "not a WARC, but an HTML page"),
         (gzip.compress(b"<html></html>", mtime=0), "not a WARC, but a gzip file of an HTML page"),
         (b"PAR1" + bytes(100), "not a WARC, but a Parquet file"),
-        (b"PK\x03\x04" + bytes(100), "not a WARC, but a zip file"),
+        (b"PK\x03\x04" + bytes(100), "not a WARC, but a zip file; unpack it"),
+        (b"a.warc".ljust(257, b"\0") + b"ustar\0", "not a WARC, but a tar file; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "fetch the file with `git lfs pull`"),
         (b"filedesc://a.arc 0.0.0.0 1 text/plain 1\n", "an ARC file; convert it with `warcio recompress`"),
         (b"to whom it may concern", "text that begins with 'to whom it may concern'"),
         (bytes(range(128, 256)) + bytes(9), "bytes that begin with 80 81"),
@@ -175,6 +177,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that is gone since it was resolved is one clear line."""
     with pytest.raises(SourceError, match=r"none.warc.gz: no such file"):
         inspect(str(tmp_path / "none.warc.gz"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A pipe without a writer is not waited for, and an endless device is not read."""
+    make(tmp_path / "a.warc.gz")
+    with pytest.raises(SourceError, match=r"a.warc.gz: a pipe, device or socket"):
+        inspect(str(tmp_path / "a.warc.gz"))
 
 
 def test_no_permission_is_named(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@
 XML declaration, and a guess from the bytes. Labels and decoding follow the WHATWG Encoding Standard: an invalid byte
 becomes U+FFFD, and decoding continues.
 
-The bytes overrule a declaration in two cases, in which browsers would show garbled text:
+The bytes overrule a declaration in three cases, in which browsers would show garbled text:
 
 - Valid UTF-8 with non-ASCII characters is decoded as UTF-8, whatever encoding is declared. Text in another encoding is
   never valid UTF-8 by chance, except for a few characters in a Chinese, Japanese or Korean encoding.
+- Markup in UTF-16 without a byte order mark is decoded as such.
 - A declaration of UTF-8 is ignored if there are more broken sequences than whole ones, and more than FEW_BROKEN.
 
 If more than one character in twenty is U+FFFD or a control character, the page counts as binary and has no text.
@@ -26,7 +27,7 @@ from finest.recipe.payload import PayloadTooLarge, Undecodable, read_message, re
 from finest.recipe.payload.as_datatrove import decode_by_guess
 from finest.recipe.payload.decoders import decode_as
 from finest.recipe.payload.labels import encoding_of
-from finest.recipe.payload.prescan import declared_encoding
+from finest.recipe.payload.prescan import declared_encoding, unmarked_utf16
 
 if TYPE_CHECKING:
     from finest.recipe.page import Page
@@ -67,6 +68,9 @@ def decode(response: Response, rules: DecodeRules) -> Decoded:
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return _decoded(body[len(mark) :], encoding)
+    unmarked = unmarked_utf16(body)
+    if unmarked:
+        return _decoded(body, unmarked)
     try:
         text = body.decode()
     except UnicodeDecodeError:

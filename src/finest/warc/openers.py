@@ -7,6 +7,7 @@ the rest of the program, and processes must not share a connection across a fork
 from __future__ import annotations
 
 import os
+import stat
 from functools import cache
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,11 @@ S3_RETRY_CODES = frozenset(
 )
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a named pipe, too, without waiting for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class LocalOpener:
     """Opens a local file; its modification time in nanoseconds serves as the ETag."""
 
@@ -52,8 +58,14 @@ class LocalOpener:
 
     def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:  # noqa: ARG002
         try:
-            body = open(self.location, "rb", buffering=0)  # noqa: SIM115 - the stream closes it
+            body = open(self.location, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - the stream closes it
             status = os.fstat(body.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                body.close()
+                raise SourceError(
+                    f"{self.location}: a pipe, device or socket, from which parts cannot be read again; "
+                    "save it to a file, and name that"
+                )
             body.seek(position)
         except FileNotFoundError as error:
             raise SourceError(f"{self.location}: no such file") from error

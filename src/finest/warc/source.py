@@ -44,7 +44,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\
 
 _LOOKS_LIKE = (
     (b"PAR1", "a Parquet file"),
-    (b"PK\x03\x04", "a zip file"),
+    (b"PK\x03\x04", "a zip file; unpack it (a WACZ holds its WARC files in archive/)"),
+    (b"version https://git-lfs", "a pointer of Git LFS; fetch the file with `git lfs pull`"),
     (b"BZh", "a bzip2 file; recompress it with gzip"),
     (b"\xfd7zXZ", "an xz file; recompress it with gzip"),
     (b"filedesc://", "an ARC file; convert it with `warcio recompress`"),
@@ -187,6 +188,8 @@ def _looks_like(data: bytes) -> str:
     for magic, kind in _LOOKS_LIKE:
         if text.startswith(magic):
             return kind
+    if data[257:262] == b"ustar":
+        return "a tar file; unpack it"
     if re.search(rb"(?i)<(!doctype html|html|head|body)\b", text):
         return "an HTML page"
     if b"\0" not in text and not re.search(rb"[^\x09-\x0d\x20-\xff]", text):

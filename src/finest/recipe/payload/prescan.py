@@ -27,16 +27,24 @@ _CHARSET = re.compile(
     rb"(?i)charset" + _SPACE + rb"=" + _SPACE + rb"(?:" + _QUOTED + rb"|([^\t\n\x0c\r ;\"'][^\t\n\x0c\r ;]*))"
 )
 _XML = re.compile(rb"<\?xml[^>]*?encoding" + _SPACE + rb"=" + _SPACE + rb"(?:" + _QUOTED + rb")")
+_UTF16 = re.compile(
+    rb"(?:[\t\n\r ]\0){0,64}(?P<LE>(?:<\0[!?/a-zA-Z]\0))|(?:\0[\t\n\r ]){0,64}(?P<BE>(?:\0<\0[!?/a-zA-Z]))"
+)
 _DECLARES = re.compile(rb"(?i)charset|encoding")
+
+
+def unmarked_utf16(body: bytes) -> str | None:
+    """Return the name of UTF-16's kind if markup in it begins the body, by the zeros around its first character.
+
+    The Standard looks for them in an XML declaration alone.
+    """
+    found = _UTF16.match(body)
+    return f"UTF-16{found.lastgroup}" if found else None
 
 
 def declared_encoding(body: bytes) -> str | None:
     """Return the Standard's name of the encoding that the page declares; None if it declares none."""
     head = body[:PRESCAN_BYTES]
-    if head.startswith(b"<\0?\0x\0"):
-        return "UTF-16LE"
-    if head.startswith(b"\0<\0?\0x"):
-        return "UTF-16BE"
     return (_by_meta(head) or _by_xml(head)) if _DECLARES.search(head) else None
 
 

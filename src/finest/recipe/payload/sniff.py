@@ -2,8 +2,8 @@
 
 Four rules differ from the Standard, because a refinery looks for pages where a browser looks for safety:
 
-- A byte order mark before the markup is skipped, and UTF-16 markup is recognised; the Standard treats such a body as
-  plain text.
+- A byte order mark before the markup is skipped, and UTF-16 markup is recognised, also without a mark; the Standard
+  treats such a body as plain text or binary data.
 - Any HTML element at the start of the body makes it HTML, also after `<?xml` and comments. The Standard knows seventeen
   elements, and treats a body that begins with `<ul>` or `<section>` as text.
 - Any white space, `/` or `>` may follow an element's name. The Standard requires a space or `>`.
@@ -13,6 +13,8 @@ Four rules differ from the Standard, because a refinery looks for pages where a 
 from __future__ import annotations
 
 import re
+
+from finest.recipe.payload.prescan import unmarked_utf16
 
 RESOURCE_HEADER_BYTES = 1445
 """Bytes of a body in which binary data is searched (section 5.2)."""
@@ -79,7 +81,8 @@ def _markup(body: bytes) -> bytes:
         if head.startswith(bom):
             rest = head[len(bom) :]
             return rest if encoding == "utf-8" else rest.decode(encoding, "replace").encode("utf-8", "replace")
-    return head
+    unmarked = unmarked_utf16(head)
+    return head.decode(unmarked, "replace").encode("utf-8", "replace") if unmarked else head
 
 
 def _after_misc(start: bytes) -> bytes:
