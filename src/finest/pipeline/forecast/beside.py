@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from finest.pipeline.run_plan import RunPlan
 
 FORECAST_NAME = "forecast.json"
-CALIBRATED_BYTES = 2_000_000_000
+CALIBRATED_BYTES = 4_000_000_000
 """From this many bytes of sources on, a run calibrates the machine itself: that is below 1 % of its work."""
 
 

@@ -77,6 +77,7 @@ static void count_features(FnQualityGroup *group, const uint32_t *features, size
     const size_t stride = group->stride;
     uint32_t *distinct = group->distinct;
     size_t found = group->found;
+    for (size_t i = 0; i < AHEAD; i++) FETCH(cell_of(group, stride, features[i] >> shift));
     for (size_t i = 0; i < count; i++) {
         uint32_t feature = features[i] >> shift, *occurs = (uint32_t *)cell_of(group, stride, feature);
         FETCH(cell_of(group, stride, features[i + AHEAD] >> shift));
