@@ -61,6 +61,8 @@ MOST_PAGES = {"fitted": 480, "scored": 150}
 MOST_BLOCKS = 2_500
 MOST_WORDS = 150
 SCALE = 256
+MOST_RANGE = 255
+"""Of the leaves of a tree, so that the compiled core can sum bytes: what is higher is lowered."""
 FRAGMENTS, FRAGMENT_WEIGHT = 0.3, 0.35
 """Share of the pages of which a part is also fitted to, and what it weighs."""
 FOLDS = 2
@@ -213,6 +215,7 @@ def stage_of(trees: Any) -> Stage:
         columns += bytes([*(names[split["float_feature_index"]] for split in splits), *[0] * spare])
         limits += [*(int(np.floor(split["border"])) for split in splits), *[(1 << 15) - 1] * spare]
         values = [round(value * scale * SCALE) for value in tree["leaf_values"]]
+        values = [min(value, min(values) + MOST_RANGE) for value in values]
         leaves += values + [0] * (len(values) * ((1 << spare) - 1))
     return Stage(depth, round(bias * SCALE), bytes(columns), tuple(limits), tuple(leaves))
 

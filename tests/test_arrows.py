@@ -25,6 +25,7 @@ LAYERS = (
     {"api", "demo", "miner", "models", "validator"},
     {"contest", "datatrove", "doctor"},
     {"cli"},
+    {"start"},
 )
 """Every package and top-level module, the lowest layer first; "" is `finest/__init__.py`. A part may import parts of
 lower layers, and none of its own layer."""

@@ -150,6 +150,8 @@ FULL_BELOW_BYTES = 64 * 1024
 def plain_os_error(error: OSError, folder: Path) -> str:
     """Describe what the operating system refused, where, and what to do; `folder` is where the run was writing."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
+        return f"a file is in the way at {error.filename}, where a folder is needed; name another folder"
     if full or (error.errno is None and shutil.disk_usage(folder).free < FULL_BELOW_BYTES):
         what = f"the disk is full at {error.filename or folder}; free some space"
     else:

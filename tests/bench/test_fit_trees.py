@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.fit_trees import example_of, fragment_of, is_fitted, score_all, stage_of
+from bench.fit_trees import MOST_RANGE, example_of, fragment_of, is_fitted, score_all, stage_of
 from bench.marked_sets import Marked, read_marked_sets
 
 from finest.recipe.extract.block_features import COLUMNS
@@ -29,7 +29,7 @@ class Trees:
         assert format == "json"
         split = {"float_feature_index": 1, "border": 2.5}
         trees: list[dict[str, Any]] = [
-            {"splits": [split, {"float_feature_index": 0, "border": -0.5}], "leaf_values": [0.0, 1.0, 2.0, -1.0]},
+            {"splits": [split, {"float_feature_index": 0, "border": -0.5}], "leaf_values": [0.0, 0.125, 0.5, -0.75]},
             {"splits": [split], "leaf_values": [0.25, -0.25]},
         ]
         features = [{"flat_feature_index": 7}, {"flat_feature_index": 9}]
@@ -40,12 +40,12 @@ class Trees:
 
 
 def test_trees_become_integers() -> None:
-    """A limit between two integers is the lower one; a tree of fewer levels gives the same leaves."""
+    """A limit between two integers is the lower one; few levels give the same leaves; no range is above MOST_RANGE."""
     stage = stage_of(Trees())
     assert stage.columns == bytes([9, 7, 9, 0]) and stage.limits[:3] == (2, -1, 2)
     rows = np.zeros((4, 10), np.int16)
     rows[:, 7], rows[:, 9] = (-1, 0, -1, 0), (2, 2, 3, 3)
-    scores = [128 + 0 + 64, 128 + 512 + 64, 128 + 256 - 64, 128 - 256 - 64]
+    scores = [128 + 0 + 64, 128 - 192 + MOST_RANGE + 64, 128 + 32 - 64, 128 - 192 - 64]
     assert score_all(stage, rows).tolist() == [stage.score(row) for row in rows.tolist()] == scores
 
 

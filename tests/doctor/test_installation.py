@@ -11,7 +11,7 @@ import pytest
 
 from finest.chain.options import ChainOptions
 from finest.doctor import installation
-from finest.doctor.subject import Subject
+from finest.doctor.subject import Role, Subject
 from finest.findings import State, ok
 from finest.settings import Settings
 
@@ -65,19 +65,29 @@ def test_another_version_than_the_pinned_one(subject: Subject, monkeypatch: pyte
     assert found.mend == f"pip install 'trafilatura{pinned}'"
 
 
-def test_a_package_is_missing(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chain's client, an extra, is asked for as well."""
+@pytest.mark.parametrize(
+    ("role", "missing", "state", "mend"),
+    [("miner", "bittensor", State.WARNING, "pip install 'finest-data[subnet]'"),
+     ("validator", "bittensor", State.FAILURE, "pip install 'bittensor"),
+     ("miner", "fastwarc", State.FAILURE, "pip install 'fastwarc")],
+)  # fmt: skip
+def test_a_package_is_missing(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch, role: Role, missing: str, state: State, mend: str
+) -> None:
+    """The chain's client is an extra, without which pages can be refined."""
+    subject.role = role
     real = importlib.metadata.version
 
     def version(name: str) -> str:
-        if name == "bittensor":
+        if name == missing:
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     found = installation.packages(subject)
-    assert (found.state, found.line) == (State.FAILURE, "bittensor is missing")
-    assert (found.mend or "").startswith("pip install 'bittensor")
+    assert found.state is state
+    assert found.line.startswith(f"{missing} is missing")
+    assert (found.mend or "").startswith(mend)
 
 
 def test_no_such_recipe(subject: Subject) -> None:

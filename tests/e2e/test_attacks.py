@@ -234,10 +234,9 @@ def test_evaluation_text_leaked_in_is_caught(outcome: Outcome) -> None:
     assert outcome.is_found_out("leaked", "are taken from their pages")
 
 
-def test_rows_without_their_texts_are_no_volume(outcome: Outcome) -> None:
-    """A quarter of the texts under a recipe of one's own is about a quarter of the work, whatever the rows say."""
-    assert outcome.is_paid_less("hollow")
-    assert outcome.factor("hollow").volume < 0.7  # estimated on some 30 pages
+def test_rows_without_their_texts_are_caught(outcome: Outcome) -> None:
+    """A quarter of the texts under a recipe of one's own is no refinement."""
+    assert outcome.is_found_out("hollow", "of the text of their pages, at least half is expected")
 
 
 def test_a_dataset_changed_after_the_commitment_is_caught(outcome: Outcome) -> None:

@@ -221,10 +221,11 @@ def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
 
 @pytest.mark.nightly
 def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
-    """Somebody else's scancel is told as such."""
+    """Somebody else's scancel of a task that runs is told as such."""
     misdeeds.do(SLEEP, task=0)
     run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 1)
     wait_for(handed_in(tmp_path / "out"))
+    wait_for(lambda: "R" in slurm("squeue", "-h", "-o", "%t").split())
     slurm("scancel", f"{submission(tmp_path / 'out')['jobs']['slices']}_0")
     _, said = run.communicate(timeout=300)
     assert run.returncode == 6

@@ -12,6 +12,7 @@ import pytest
 
 from finest.devnet.hub.server import HubServer
 from finest.models.hub_files import is_hub_place
+from tests.deep import sampled
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 from tests.models.made import rows, written
@@ -60,10 +61,10 @@ def test_all_files_of_a_repository_are_read(repository: Repository) -> None:
     assert repository.scored(repository.place) == 2 * len(LINES)
 
 
-def test_a_pattern_chooses_files(repository: Repository) -> None:
+@pytest.mark.parametrize("pattern", sampled(["*.gz", "data/plain.jsonl"]))
+def test_a_pattern_chooses_files(repository: Repository, pattern: str) -> None:
     """`*` crosses folders, as in the Hub's own patterns."""
-    assert repository.scored(f"{repository.place}:*.gz") == len(LINES)
-    assert repository.scored(f"{repository.place}:data/plain.jsonl") == len(LINES)
+    assert repository.scored(f"{repository.place}:{pattern}") == len(LINES)
 
 
 def test_a_pattern_without_files_is_one_line(repository: Repository) -> None:

@@ -189,3 +189,22 @@ def test_processes_that_share_the_work_make_the_same(
         process.join(300)
     assert 0 in [process.exitcode for process in processes]
     assert read_manifest(out).model_dump() == honest.second.manifest.model_dump()
+
+
+@pytest.mark.nightly
+def test_a_run_that_is_stopped_at_each_step_goes_on(
+    honest: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start of it is killed in the middle of the next step; the last one ends with the same dataset."""
+    out = tmp_path / "out"
+    options = replace(options_of(out, honest.second.warcs, 0.75, against=honest.first.folder), workers=1)
+    for step in (
+        "against.Earlier._fetch", "against.Earlier._look_up", "earlier_texts.EarlierTexts._read",
+        "pairs.Pairs._compare", "pairs.Pairs._write", "earlier_ids._join",
+    ):  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(f"finest.pipeline.dedup.{step}", lambda *_: sys.exit(1))
+            with pytest.raises(SystemExit):
+                refine(options, QUIET)
+    refine(options, QUIET)
+    assert read_manifest(out).model_dump() == honest.second.manifest.model_dump()

@@ -132,6 +132,7 @@ def test_damaged_verdicts_are_named(run: Path) -> None:
     (out / "manifest.json").unlink()
     refine(options(str(run / "a.warc.gz"), out), Listener())
     assert find_verdicts(out, page)
+    assert find_verdicts(out, page.upper()) == find_verdicts(out, page)  # the case of an id does not matter
 
 
 def test_a_folder_whose_name_is_no_text_is_refused(run: Path) -> None:

@@ -38,6 +38,12 @@ def test_a_sound_run_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(monkeypatch, {"lost_bytes": 10}, rows=2) == []
 
 
+def test_pages_in_segments_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with rows says, too, that something was not read."""
+    (line,) = said(monkeypatch, {"records": {"response": 2, "continuation": 3}}, rows=2)
+    assert line.startswith("the sources hold 3 continuation records; of pages in segments only the first")
+
+
 def test_a_big_loss_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that lost a good part of its bytes is named with share, reasons and the next command."""
     losses = [{"reason": "gzip_corrupt", "offset": 5, "length": 400, "detail": ""}]

@@ -30,7 +30,7 @@ from finest.pipeline.verify import Verification, verify
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
 from tests.recipe.quality_model.made import model_file
-from tests.validator.made import NOWHERE, Published, make, tampered
+from tests.validator.made import NOWHERE, Published, invented, make, tampered
 from tests.validator.repeated import response, write_warc
 
 
@@ -200,10 +200,10 @@ def test_another_dataset_is_not_the_parent(whole: Published, some: Published, tm
         compare(some, some.folder)
     with pytest.raises(VerifyError, match="is no selection of another dataset"):
         compare(whole, some.folder)
-    copy = tampered(whole, tmp_path / "copy", smuggled(whole.rows()))
-    write_manifest(
-        copy.folder, copy.manifest.model_copy(update={"root": whole.manifest.root, "sources": whole.manifest.sources})
-    )
+    first, *others = whole.rows()
+    copy = tampered(whole, tmp_path / "copy", [invented(first), *others])
+    stated = {name: getattr(whole.manifest, name) for name in ("root", "roots", "sources")}
+    write_manifest(copy.folder, copy.manifest.model_copy(update=stated))
     with pytest.raises(VerifyError, match="the root over its rows is"):
         compare(some, copy.folder)
 

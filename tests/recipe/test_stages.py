@@ -21,9 +21,9 @@ from finest.settings import default_cache
 LIBRARIES = {"trafilatura": "1.11.0"}
 HASHES = {
     "fineweb": "ef4692587a044ac0ffbf45c6dadce73e4ae438a984857b6398c4718984266921",
-    "finest": "62a09758576cd3b08203ac0939efc883d5cb190873607ed279c1dbbf4c5b2ca2",
-    "finest-scored": "a5897b3cc94cb993c574c7c630be4468ebcc94c25d2c13c54743773eaab71bda",
-    "finest-union": "e16a6d0c57fe3efb31683287d43d8fd35942aa4f62a3de10c6c4d1410bfb2502",
+    "finest": "b75d87bc7f3d7af4e4946d1e7255d3e88a2d857ea1a544f1a1b474fd08583826",
+    "finest-scored": "47bf57cd17355b64b000f45c98910d24fb948ef34490a423650b87c654f46907",
+    "finest-union": "6f73d301922fa776e0b388b89e942d4b77ac92d8368bb87accc46299eb0dd002",
     "fineweb-2": "81689f14768ffbd15c391ce5b55823c876c274a67ec18083f032bad4a87c5916",
     "fineweb-2-lid176": "43acd2d5a283c68463f238ab505ff040cfee4ec89ab5e119df3c902c4bf9b33c",
 }

@@ -33,7 +33,7 @@ from finest.dataset.page_choice import PageChoice
 from finest.dataset.rows import schema_with
 from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
 from finest.dataset.shards import Shard
-from finest.dataset.signature_index import IndexFile, SignatureIndex
+from finest.dataset.signature_index import DIGEST_BYTES, IndexFile, SignatureIndex
 from finest.dataset.sources import (
     Count,
     Name,
@@ -207,6 +207,8 @@ class Manifest(_Model):
         require(rows == self.rows, f"rows is {self.rows}, its shards hold {rows}")
         require(kept == self.rows, f"rows is {self.rows}, {kept} pages were kept")
         require(sum(self.languages.values()) == rows, "languages do not add up to the rows")
+        entries = max((file.size_bytes // DIGEST_BYTES for file in (self.index.files if self.index else ())), default=0)
+        require(entries <= pages, f"the index has {entries} entries of a bucket, and there are {pages} pages")
         verdicts = sum(file.rows for file in self.verdicts)
         require(verdicts == pages, f"reasons count {pages} pages, the verdict files hold {verdicts}")
         totals = self.source_totals

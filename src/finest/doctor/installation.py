@@ -28,7 +28,10 @@ def python(_: Subject) -> Finding:
 
 
 def packages(subject: Subject) -> Finding:
-    """Check that every package has a version that the project allows; those that decide verdicts are pinned exactly."""
+    """Check that every package has a version that the project allows; those that decide verdicts are pinned exactly.
+
+    Packages that only work for the subnet needs may be missing on a miner's machine: `finest refine` runs without them.
+    """
     try:
         needed = list(requirements(extra=EXTRAS[subject.role]))
     except importlib.metadata.PackageNotFoundError:
@@ -39,6 +42,9 @@ def packages(subject: Subject) -> Finding:
         return ok(f"{len(needed)} packages, {exact} of them pinned exactly")
     said = ", ".join(f"{need.name} is {version or 'missing'}" for need, version in wrong[:4])
     more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    own = {need.name for need in requirements(extra="")}
+    if subject.role == "miner" and not any(version or need.name in own for need, version in wrong):
+        return warning(f"{said}{more}, which only work for the subnet needs", f"pip install {_wanted(subject)}")
     named = " ".join(f"'{need.name}{need.specifier}'" for need, _ in wrong)
     return failure(f"{said}{more}", f"pip install {named}")
 

@@ -49,8 +49,9 @@ def remarks(out: Path, manifest: Manifest) -> list[str]:
 
 
 def _unreadable(ledger: Ledger) -> Iterator[str]:
-    sizes, worst = ledger.plan.sources.sizes, []
+    sizes, worst, segments = ledger.plan.sources.sizes, [], 0
     for number, totals in ledger.each_source():
+        segments += totals.records.get("continuation", 0)
         lost, size = totals.lost_bytes, int(sizes[number])
         if lost > LOST_SHARE * size:
             worst.append((lost / size, number, lost, size, totals.loss_counts))
@@ -61,6 +62,8 @@ def _unreadable(ledger: Ledger) -> Iterator[str]:
         )
     if len(worst) > SHOWN:
         yield f"{counted(len(worst) - SHOWN, 'more source')} also lost more than {LOST_SHARE:.0%} each"
+    if segments:
+        yield f"the sources hold {segments:,} continuation records; of pages in segments only the first one was read"
 
 
 def _why_empty(totals: Totals, known: Reasons) -> str:

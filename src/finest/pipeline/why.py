@@ -50,13 +50,18 @@ class Why:
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """Find the verdicts of pages with that URL or record id (brackets and `urn:uuid:` are optional), in file order."""
+    """Find the verdicts of pages with that URL or record id, in file order.
+
+    Of an id, case does not matter (RFC 9562, 4), and brackets and `urn:uuid:` are optional.
+    """
     found = []
     for part in _verdict_files(out):
         with part.open() as file:
             for number in range(file.num_row_groups):
                 table = file.read_row_group(number, columns=["url", "id"], use_threads=False)
-                hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
+                hit = pc.or_(
+                    pc.equal(table["url"], wanted), pc.is_in(pc.utf8_lower(table["id"]), value_set=_ids(wanted))
+                )
                 if pc.any(hit).as_py():
                     found += file.read_row_group(number, use_threads=False).filter(hit).to_pylist()
     return found
@@ -121,5 +126,6 @@ def _verdict_files(out: Path) -> Iterator[ParquetPart]:
 
 
 def _ids(wanted: str) -> Any:
-    bare = wanted.removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
-    return pa.array([wanted, bare, f"<{bare}>", f"urn:uuid:{bare}", f"<urn:uuid:{bare}>"])
+    lower = wanted.lower()
+    bare = lower.removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
+    return pa.array([lower, bare, f"<{bare}>", f"urn:uuid:{bare}", f"<urn:uuid:{bare}>"])

@@ -125,7 +125,7 @@ class Cutter:
             return self._resync("record_truncated" if cut_off else "record_unreadable", "the WARC header does not end")
         size = content_length(self._held[:head_bytes])
         if size is None:
-            return self._resync("record_unreadable", "no Content-Length")
+            return self._resync("record_unreadable", "no Content-Length, or none that is a number")
         end = head_bytes + size
         if end > self._max_bytes:
             return self._too_large(end, f"Content-Length {size}")

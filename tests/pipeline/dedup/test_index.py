@@ -18,7 +18,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.dataset.manifest import read_manifest
+from finest.dataset.manifest import parse_manifest, read_manifest
 from finest.dataset.open import open_dataset
 from finest.dataset.shards import Shard
 from finest.devnet.hub.server import HubServer
@@ -227,6 +227,14 @@ def test_a_changed_index_is_refused(tmp_path: Path) -> None:
         EarlierDatasets.open([str(tmp_path / "first")], other)
     with pytest.raises(UsageError, match=r"a recipe with another .*min_jaccard"):
         EarlierDatasets.open([str(tmp_path / "first")], load_recipe("finest"))
+    stated = (tmp_path / "first" / "manifest.json").read_text()
+    with pytest.raises(VerifyError, match="the index has 4 entries of a bucket, and there are 3 pages"):
+        parse_manifest(
+            stated.replace('"size_bytes": 24,', '"size_bytes": 32,')
+            .replace('"size_bytes": 12,', '"size_bytes": 16,')
+            .encode(),
+            "forged",
+        )
     path = tmp_path / "first" / "index" / "01.rows"
     path.write_bytes(b"\1" + path.read_bytes()[1:])
     with pytest.raises(VerifyError, match=r"01\.rows is not the file that the manifest names"):

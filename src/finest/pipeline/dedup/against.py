@@ -11,13 +11,15 @@ page that a dataset has is dropped as a whole, as in one run over all in which t
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finest.atomic_files import size_and_sha256, temporary_name
-from finest.errors import VerifyError
+from finest.errors import RunError, VerifyError
+from finest.formatting import byte_size
 from finest.pipeline.dedup.earlier_ids import EarlierIds, write_ids
 from finest.pipeline.dedup.earlier_sample import sample_agrees
 from finest.pipeline.dedup.files import whole_file
@@ -58,6 +60,8 @@ class Earlier:
     def look_up(self, tasks: Tasks) -> None:
         """Find the rows that share a bucket with the pages."""
         is_over = self.rows_path.exists
+        if not is_over():
+            self._check_room()
         tasks.run(
             "Reading the index of the earlier dataset", range(len(self._files)), self._fetch,
             lambda number: self._index_path(*self._files[number]).exists() or is_over(),
@@ -90,6 +94,19 @@ class Earlier:
         """Yield what `Index.matches` found of the pages of each task, mapped, and by row instead."""
         for task in range(self._tasks):
             yield np.load(self._path(task), mmap_mode="r")
+
+    def _check_room(self) -> None:
+        """Raise RunError if the disk has too little room for the files that are to be downloaded."""
+        size = sum(
+            file.size_bytes for number, file in self._files
+            if not isinstance(self.earlier.datasets[number].place, Path) and not self._index_path(number, file).exists()
+        )  # fmt: skip
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise RunError(
+                f"the index of the earlier dataset has {byte_size(size)} to download, {self.folder} has room for "
+                f"{byte_size(free)}; make room and run the same command again"
+            )
 
     def _fetch(self, number: int) -> None:
         """Bring a file of the index here; raises VerifyError if it is not the one that the manifest names."""
