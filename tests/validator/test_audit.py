@@ -85,7 +85,7 @@ def test_a_finished_task_passes_and_is_replayed(subnet: Subnet, tmp_path: Path) 
     evidence = json.loads(record.read_bytes())
     beacon, told = evidence["subject"]["beacon"], evidence["subject"]["submission"]
     assert beacon["block"] == max(told["committed_block"], evidence["subject"]["task"]["closed_block"]) + 5
-    assert [check["outcome"] for check in evidence["admission"]] == ["pass"] * 9
+    assert {check["outcome"] for check in evidence["admission"]} == {"pass"}
     status, said = run(subnet, "audit", "--replay", record, name="mallory")
     assert (status, "same result: pass" in said) == (0, True), said
     assert_changes_are_found_out(subnet, evidence, tmp_path / "changed.json")

