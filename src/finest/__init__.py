@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from finest.errors import LedgerError as LedgerError
     from finest.errors import ModelError as ModelError
     from finest.errors import NeedsPerson as NeedsPerson
+    from finest.errors import NoRoom as NoRoom
     from finest.errors import PageError as PageError
     from finest.errors import RecipeError as RecipeError
     from finest.errors import RunError as RunError
@@ -66,7 +67,7 @@ _NAMES = {
     "finest.errors": (
         "FinestError UsageError WhereError SourceError SourceBusy RecipeError LedgerError RunError JobFailed "
         "VerifyError PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError "
-        "TaskServerUnavailable LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
+        "TaskServerUnavailable LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson NoRoom"
     ),
     "finest.pipeline.verify": "Verification",
     "finest.recipe.judge": "Verdict",

@@ -29,8 +29,8 @@ CC_BUCKET = "commoncrawl"
 CC_COLLINFO = "https://index.commoncrawl.org/collinfo.json"
 DATABASE_URL = "sqlite:///finest-tasks.db"
 _KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET", "FINEST_CC_COLLINFO")
-MISSPELT = 0.9
-"""Similarity (`difflib`) from which a name counts as a misspelt one: FINEST_CACH does, FINEST_CACHE_PORT, which
+MISSPELT = 0.85
+"""Similarity (`difflib`) from which a name counts as a misspelt one: FINEST_CASH does, FINEST_CACHE_PORT, which
 Kubernetes sets for a service of that name, does not."""
 
 
