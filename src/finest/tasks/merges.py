@@ -41,7 +41,7 @@ def name_of(crawl: str, recipe_hash: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MergeRound:
-    """What was added to the merges of a crawl and recipe, and what is left until they are one dataset."""
+    """The merges that were added for a crawl and recipe, and what is left until its datasets are one."""
 
     sizes: tuple[int, ...]
     """Number of datasets of each new merge."""
