@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
+from finest.cli.views.refinery import show_manifest
 from finest.dataset.manifest import read_manifest
 from finest.dataset.open import open_dataset
 from finest.errors import UsageError, VerifyError
@@ -105,6 +108,14 @@ def test_one_after_the_other_is_both_together(honest: Two, tmp_path: Path) -> No
     assert [verdict.duplicate_of for verdict in lost] == [*ids[1:4], honest.second.rows()[0].id]
     assert [verdict.value == 1 for verdict in lost] == [False, False, True, False]
     assert all(verdict.limit == 0.75 and (verdict.value or 0) >= 0.75 for verdict in lost)
+
+
+def test_the_run_ends_with_the_command_that_compares_them(honest: Two) -> None:
+    """It names the places of the earlier datasets; a run that is attached does not know them."""
+    for places, said in ((("a/b@1", "march"), "--against a/b@1 --against march"), ((), "--against FOLDER|REPO@REV")):
+        console = Console(file=StringIO(), width=300, record=True)
+        show_manifest(console, Path("april"), honest.second.manifest, places)
+        assert f"finest verify april {said}" in console.export_text()
 
 
 def test_the_witnesses_are_compared_again(honest: Two) -> None:

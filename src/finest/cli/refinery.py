@@ -186,7 +186,7 @@ def refine(
         goal.deliver(progress.say)
         return manifest
 
-    return _to_the_end(to_the_end, goal.work, quiet=quiet)
+    return _to_the_end(to_the_end, goal.work, quiet=quiet, against=options.against)
 
 
 def _pinned(against: str) -> str:
@@ -200,7 +200,7 @@ def _pinned(against: str) -> str:
     return str(open_dataset(against, latest=True, say=say).place)
 
 
-def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
+def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool, against: tuple[str, ...] = ()) -> None:
     """Run the refinement and show its progress, then show the dataset."""
     from finest.pipeline.progress import Progress
 
@@ -212,7 +212,7 @@ def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) 
     if not quiet:
         from finest.cli.views.refinery import show_manifest
 
-        show_manifest(console(), out, manifest)
+        show_manifest(console(), out, manifest, against)
     from finest.pipeline.remarks import remarks
 
     for remark in remarks(out, manifest):

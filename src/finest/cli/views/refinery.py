@@ -13,6 +13,7 @@ from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, Reasons, reasons_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -29,8 +30,12 @@ TEXT_CHARS = 2000
 SHOWN_LOSSES = 10
 
 
-def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
-    """Print a finished dataset in a few lines, and what to do next."""
+def show_manifest(console: Console, out: Path, manifest: Manifest, against: Sequence[str] = ()) -> None:
+    """Print a finished dataset in a few lines, and what to do next.
+
+    `against` are the places of the earlier datasets that it was made against, where they are known.
+    """
+    earlier = against or ("FOLDER|REPO@REVISION",) * len(manifest.against)
     console.print(reasons_table(manifest.reasons, reasons_of(manifest.recipe)))
     if manifest.losses:
         lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
@@ -39,7 +44,7 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
         f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {byte_size(manifest.size_bytes)} in {out}\n"
         f"root {manifest.root}\n"
         f"Report:  finest report {out}\n"
-        f"Verify:  finest verify {out}{' --against FOLDER|REPO@REVISION' if manifest.against else ''}",
+        f"Verify:  finest verify {out}{''.join(f' --against {place}' for place in earlier)}",
         markup=False,
     )
 
