@@ -22,7 +22,7 @@ from finest.dataset.manifest import parse_manifest, read_manifest
 from finest.dataset.open import open_dataset
 from finest.dataset.shards import Shard
 from finest.devnet.hub.server import HubServer
-from finest.errors import LedgerError, UsageError, VerifyError
+from finest.errors import LedgerError, NoRoom, UsageError, VerifyError
 from finest.pipeline.dedup import index as indexing
 from finest.pipeline.dedup.against import Earlier
 from finest.pipeline.dedup.earlier_datasets import EarlierDatasets
@@ -331,3 +331,13 @@ def test_several_datasets_are_one_after_the_other(tmp_path: Path) -> None:
         assert three.verdict_columns("duplicate_of")["duplicate_of"].to_pylist() == [*ids, None, None]
     with pytest.raises(UsageError, match="names a dataset twice"):
         EarlierDatasets.open([places[0], places[0]], load_recipe("fineweb"))
+
+
+def test_an_index_that_does_not_fit_on_the_disk_is_not_downloaded(tmp_path: Path) -> None:
+    """The sizes that the manifest states are compared with the disk's room before the first request."""
+    files = [SimpleNamespace(path=f"index/00.{kind}", size_bytes=1 << 60) for kind in ("digests", "rows")]
+    manifest = SimpleNamespace(index=SimpleNamespace(files=files), rows=5)
+    dataset = SimpleNamespace(place="alice/web@main", manifest=manifest)
+    earlier = Earlier(tmp_path, [], EarlierDatasets([cast("Dataset", dataset)]))
+    with pytest.raises(NoRoom, match="make room and run the same command again"):
+        earlier.look_up(here(tmp_path))

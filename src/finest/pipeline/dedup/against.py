@@ -11,14 +11,14 @@ page that a dataset has is dropped as a whole, as in one run over all in which t
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finest.atomic_files import size_and_sha256, temporary_name
-from finest.errors import RunError, VerifyError
+from finest.capacity import free_disk_bytes
+from finest.errors import NoRoom, VerifyError
 from finest.formatting import byte_size
 from finest.pipeline.dedup.earlier_ids import EarlierIds, write_ids
 from finest.pipeline.dedup.earlier_sample import sample_agrees
@@ -96,14 +96,14 @@ class Earlier:
             yield np.load(self._path(task), mmap_mode="r")
 
     def _check_room(self) -> None:
-        """Raise RunError if the disk has too little room for the files that are to be downloaded."""
+        """Raise NoRoom if the disk has too little room for the files that are to be downloaded."""
         size = sum(
             file.size_bytes for number, file in self._files
             if not isinstance(self.earlier.datasets[number].place, Path) and not self._index_path(number, file).exists()
         )  # fmt: skip
-        free = shutil.disk_usage(self.folder).free
+        free = free_disk_bytes(self.folder)
         if size > free:
-            raise RunError(
+            raise NoRoom(
                 f"the index of the earlier dataset has {byte_size(size)} to download, {self.folder} has room for "
                 f"{byte_size(free)}; make room and run the same command again"
             )
