@@ -163,6 +163,18 @@ OTHERS: dict[str, tuple[str, str]] = {
     "documents inside": ("<div>a <html><head><style>x</style></head>b</body> c</div>", "a b c"),
     "what a head leaves open": ("<head><noscript><b></head><body>a<template><head></template>b</body>", "a\n\nb"),
     "a head without an end": ("<head><template>a<body>b", "b"),
+    "shadow trees": (
+        "<x-a><template shadowrootmode=Open><style>z{}</style><p>a</p><slot></slot></template>b</x-a>",
+        "a\n\nb",
+    ),
+    "templates": (
+        "a<template shadowrootmode>b<template shadowrootmode=open>c</template></template>d",
+        "a\n\nd",
+    ),
+    "an older name of shadow trees": (
+        "a<template shadowroot='closed'>b</template><template hidden shadowroot=open>c</template>",
+        "a\n\nb",
+    ),
     "marks of ours in a page": ("<p>a\x01b&#1;c\x04d", "a b c d".replace("b c", "bc")),
 }
 
@@ -239,12 +251,13 @@ def test_the_main_text_keeps_its_structure() -> None:
     assert extract_structure("<p> ") is None
 
 
-def test_text_without_scripts_is_taken_if_there_is_no_other() -> None:
+@pytest.mark.parametrize("tag", ["noscript", "noframes"])
+def test_text_without_scripts_or_frames_is_taken_if_there_is_no_other(tag: str) -> None:
     """Forums that scripts draw have their posts in `<noscript>`; beside a main text that would be a repetition."""
-    html = page(f"<div>Loading</div><noscript><div class=post>{ARTICLE}</div></noscript>")
+    html = page(f"<div>Loading</div><{tag}><body><div class=post>{ARTICLE}</div></body></{tag}>")
     text = extract_structure(html)
     assert text is not None and LONG.strip() in text
-    both = page(f"<div class=post>{ARTICLE}</div><noscript><div class=post>{ARTICLE}</div></noscript>")
+    both = page(f"<div class=post>{ARTICLE}</div><{tag}><div class=post>{ARTICLE}</div></{tag}>")
     text = extract_structure(both)
     assert text is not None and text.count(LONG.strip()) == ARTICLE.count(LONG.strip())
 

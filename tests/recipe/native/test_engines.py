@@ -50,7 +50,8 @@ MORE_PIECES = (
     "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n", "<td class=blob-code>", "<div class='de1'>",
     "<div style='white-space: pre'>", "  ", "\n    ", "<span class=math>", "<div class=math-container>", "$$", "$x$",
     "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
-    "</head>", "<body>", "<template>",
+    "</head>", "<body>", "<template>", "<template shadowrootmode=open>",
+    "<template shadowroot=x shadowrootmode=closed>", "</template>", "<noframes>", "</noframes>",
 )  # fmt: skip
 PARTS = 256
 """The Python path takes a minute for the pages of a WARC."""

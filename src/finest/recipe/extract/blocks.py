@@ -245,9 +245,13 @@ class Reader(Markup):
         self.near, self.names = self.names | names, names
         self.kind = tag.kind
         self.is_item |= tag.family == ITEM
-        if self.skipped_from < 0 and (hidden or tag.does & SKIPPED):
+        if self.skipped_from < 0 and (hidden or self.is_skipped(tag, attributes)):
             self.skipped_from = len(self.open) - 1
         self.enter(tag, attributes)
+
+    def is_skipped(self, tag: Tag, attributes: Attributes) -> bool:  # noqa: ARG002 - for other engines
+        """Return whether the element with these attributes is skipped with its content."""
+        return bool(tag.does & SKIPPED)
 
     def enter(self, tag: Tag, attributes: Attributes) -> None:
         """Take note of an element that has been opened; for other engines."""

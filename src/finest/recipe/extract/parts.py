@@ -95,7 +95,7 @@ class Page:
 
     shown: list[Part] = field(default_factory=list)
     unscripted: list[Part] = field(default_factory=list)
-    """Those in `<noscript>`."""
+    """Those in `<noscript>` and `<noframes>`."""
     tables: list[Table] = field(default_factory=list)
 
 

@@ -15,7 +15,7 @@ from finest.recipe.extract.formulas import Formula, style_of
 from finest.recipe.extract.markup import Attributes
 from finest.recipe.extract.parts import BULLET, DEFINITION, IN_CODE, NO_MARKER, ORDINAL, Around, Page, Table
 from finest.recipe.extract.structure_text import MOST_LISTS, TextReader
-from finest.recipe.extract.tags import INLINE, ITEM, LIST, TERM, TERMS, Tag
+from finest.recipe.extract.tags import INLINE, ITEM, LIST, SKIPPED, TERM, TERMS, Tag
 
 MOST_COLUMNS = 64
 """Limit on a table's columns; further cells belong to the last one."""
@@ -54,7 +54,7 @@ class StructureReader(TextReader):
     def __init__(self, html: str, groups: Mapping[str, int]) -> None:
         super().__init__(html, groups)
         self.unscripted_from = -1
-        """Depth at which `<noscript>` began, or -1."""
+        """Depth at which `<noscript>` or `<noframes>` began, or -1."""
         self.next_column = self.entered = 0
         self.until = [0] * MOST_COLUMNS
         """Number of the row from which a column of the table is free of cells that span rows."""
@@ -119,6 +119,9 @@ class StructureReader(TextReader):
     @property
     def in_head(self) -> bool:
         return bool(self.open) and self.open[0].tag == "head"
+
+    def is_skipped(self, tag: Tag, attributes: Attributes) -> bool:
+        return bool(tag.does & SKIPPED) and not (tag.role == roles.TEMPLATE and roles.is_shadow(attributes))
 
     def enter(self, tag: Tag, attributes: Attributes) -> None:
         role, shape = tag.role, self.shape

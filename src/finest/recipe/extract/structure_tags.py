@@ -12,14 +12,15 @@ from finest.recipe.extract.tags import INLINE, PUSHED, SPACES, TAGS, VOID, Tag
 (
     H1, H2, H3, H4, H5, H6, BULLETS, NUMBERED, LIST_ITEM, DEFINED, QUOTED, PREFORMATTED, TABLE_ROOT, TABLE_ROW,
     TABLE_CELL, HEADER_CELL, CODE, IMAGE, SCRIPT, UNSCRIPTED, RUBY, RUBY_TEXT, RUBY_MARK, SPAN, HEAD, BODY, MATH,
-    ANNOTATION, IDENTIFIER, NUMBER, MATH_TEXT, MATH_ROW, FRACTION, SUPER, SUB, SUB_SUPER, UNDER, OVER, UNDER_OVER,
-    ROOT_OF, SQUARE_ROOT, FENCED, MATRIX, MATRIX_ROW, MATRIX_CELL,
-) = range(1, 46)  # fmt: skip
+    TEMPLATE, ANNOTATION, IDENTIFIER, NUMBER, MATH_TEXT, MATH_ROW, FRACTION, SUPER, SUB, SUB_SUPER, UNDER, OVER,
+    UNDER_OVER, ROOT_OF, SQUARE_ROOT, FENCED, MATRIX, MATRIX_ROW, MATRIX_CELL,
+) = range(1, 47)  # fmt: skip
 """Roles of tags. Those from ANNOTATION on belong to MathML, and have no effect outside `<math>`."""
 ROLES: Mapping[str, int] = {
-    name: role for name, role in dict(globals()).items() if name.isupper() and role in range(1, 46) and name != "PUSHED"
+    name: role for name, role in dict(globals()).items() if name.isupper() and role in range(1, 47) and name != "PUSHED"
 }
 """The roles by their names."""
+SHADOW_MODES = ("open", "closed")
 MATHML = ANNOTATION
 TOKENS = (IDENTIFIER, MATH_TEXT)
 """First and last role of the elements of MathML that hold text."""
@@ -42,7 +43,8 @@ STRUCTURE_TAGS: Mapping[str, Tag] = {
     **TAGS,
     **{name: TAGS[name]._replace(role=role) for role, names in _ROLES.items() for name in names},
     **{name: Tag(INLINE, role=role) for role, names in _INLINE.items() for name in names},
-    "noscript": Tag(PUSHED, role=UNSCRIPTED),
+    **dict.fromkeys(("noscript", "noframes"), Tag(PUSHED, role=UNSCRIPTED)),
+    "template": TAGS["template"]._replace(role=TEMPLATE),
     "html": Tag(VOID), "head": TAGS["head"]._replace(role=HEAD), "body": Tag(VOID, role=BODY),
 }  # fmt: skip
 """The tags of `blocks-1` with their roles. `<html>`, `<head>` and `<body>` that stand inside a page's text have no
@@ -186,6 +188,13 @@ def class_bits(attributes: Iterable[tuple[str, str]]) -> int:
     for token in _tokens(value_of(attributes, "class")):
         bits |= CLASSES.get(lower_ascii(token), 0)
     return bits
+
+
+def is_shadow(attributes: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a `<template>` has these attributes whose content is shown: a declarative shadow tree (HTML
+    Standard, 4.12.3), also by the attribute's name before 2023.
+    """
+    return any(dense(value_of(attributes, name)) in SHADOW_MODES for name in ("shadowrootmode", "shadowroot"))
 
 
 def keeps_lines(attributes: Iterable[tuple[str, str]]) -> bool:

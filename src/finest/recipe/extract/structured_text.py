@@ -38,7 +38,7 @@ FORMULA_LIMIT = -300
 GAP_LIMIT = -200
 """Blocks between two blocks of main text are main text too if the sum of their scores is above this."""
 LEAST_SHOWN = 250
-"""Characters of main text below which the text in `<noscript>` is the main text, if it has more."""
+"""Characters of main text below which the text in `<noscript>` and `<noframes>` is the main text, if it has more."""
 
 
 def extract_structure(html: str, *, markdown: bool = False) -> str | None:
@@ -98,7 +98,9 @@ class Choice(NamedTuple):
 
 
 def choose(page: Page, trees: Trees) -> Choice:
-    """Return the blocks that a reader sees, or those in `<noscript>` if the main text is there, with the choice."""
+    """Return the blocks that a reader sees, or those that replace scripts or frames if the main text is there, and the
+    choice among them.
+    """
     shown = _choice(page.shown, page.tables, trees)
     if not page.unscripted or shown.chars >= LEAST_SHOWN:
         return shown

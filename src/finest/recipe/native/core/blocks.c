@@ -76,6 +76,11 @@ static bool hides(const FnReader *reader, const FnHtmlTag *tag, const FnAttribut
     return reader->keeper != NULL ? fn_keep_hides(reader, tag, attributes) : attributes->hides;
 }
 
+static bool is_skipped(const FnHtmlTag *tag, const FnAttributes *attributes)
+{
+    return tag->does & FN_DOES_SKIPPED && !(tag->role == FN_ROLE_TEMPLATE && fn_keep_is_shadow(attributes));
+}
+
 static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, const FnAttributes *attributes)
 {
     if (!break_here(reader, tag)) return false;
@@ -98,7 +103,7 @@ static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, cons
     reader->names = names;
     reader->kind = tag->kind;
     reader->is_item |= tag->family == FN_FAMILY_ITEM;
-    if (reader->skipped_from < 0 && (hidden || tag->does & FN_DOES_SKIPPED))
+    if (reader->skipped_from < 0 && (hidden || is_skipped(tag, attributes)))
         reader->skipped_from = reader->depth - 1;
     return reader->keeper == NULL || fn_keep_enter(reader, tag, attributes);
 }

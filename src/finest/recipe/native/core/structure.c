@@ -111,6 +111,12 @@ bool fn_keep_hides(const FnReader *reader, const FnHtmlTag *tag, const FnAttribu
     return begins_with(fn_value(attributes, FN_V_ID), "MathJax-Element-");
 }
 
+bool fn_keep_is_shadow(const FnAttributes *attributes)
+{
+    FnStr mode = fn_value(attributes, FN_V_SHADOWROOTMODE), old = fn_value(attributes, FN_V_SHADOWROOT);
+    return is_value(mode, "open") || is_value(mode, "closed") || is_value(old, "open") || is_value(old, "closed");
+}
+
 void fn_keep_spend(FnReader *reader, uint64_t steps)
 {
     FnKeeper *keeper = reader->keeper;

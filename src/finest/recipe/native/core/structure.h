@@ -9,7 +9,7 @@
     X(ID, "id") X(SRC, "src") X(ALT, "alt") X(TYPE, "type") X(ROLE, "role") X(MODE, "mode") X(CLASS, "class") \
     X(START, "start") X(STYLE, "style") X(COLSPAN, "colspan") X(ROWSPAN, "rowspan") X(DISPLAY, "display") \
     X(ALTTEXT, "alttext") X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(COLUMNALIGN, "columnalign") \
-    X(LINETHICKNESS, "linethickness")
+    X(LINETHICKNESS, "linethickness") X(SHADOWROOT, "shadowroot") X(SHADOWROOTMODE, "shadowrootmode")
 enum {
 #define X(id, text) FN_V_##id,
     FN_ATTRIBUTE_NAMES(X)
@@ -50,7 +50,7 @@ typedef struct {
 } FnFormula;
 
 struct FnKeeper {
-    FnFound found[2];            /* what is shown, and what is in <noscript> */
+    FnFound found[2];            /* what is shown, and what is in <noscript> and <noframes> */
     FnTable *tables;
     size_t table_count, table_room;
     FnShape shape;
@@ -93,6 +93,7 @@ void fn_read_attributes(FnReader *, const char *p, bool wanted, bool hiding, boo
 bool fn_is_named(FnStr text, FnStr name); /* ignoring the text's case */
 /* structure.c: those that return bool return false with an exception */
 bool fn_keep_hides(const FnReader *, const FnHtmlTag *, const FnAttributes *);
+bool fn_keep_is_shadow(const FnAttributes *); /* whether a <template> with these is shown */
 bool fn_keep_inline(FnReader *, const FnHtmlTag *, FnStr name, const FnAttributes *, bool same, bool closed);
 bool fn_keep_enter(FnReader *, const FnHtmlTag *, const FnAttributes *);
 int fn_keep_end_in_math(FnReader *, const FnHtmlTag *); /* whether it went well, or -1 if there is more to do */
