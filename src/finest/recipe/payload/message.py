@@ -2,9 +2,9 @@
 
 The parser accepts deviations that archives contain and browsers accept: lines that end in LF only, folded field lines
 (obs-fold, RFC 9112 5.2), spaces before a field's colon, blank lines (RFC 9112 2.2) or a byte order mark before the
-status line, a status line of another protocol (`ICY 200 OK`) or without a reason phrase, HTTP/2's `:status`, a missing status line, and a
-header that ends where the markup begins, without a blank line. A block that begins with neither a status line nor a
-field line is an HTTP/0.9 response, which consists only of the body.
+status line, a status line of another protocol (`ICY 200 OK`) or without a reason phrase, HTTP/2's `:status`, a missing
+status line, and a header that ends where the markup begins, without a blank line. A block that begins with neither a
+status line nor a field line is an HTTP/0.9 response, which consists only of the body.
 
 Interim responses (1xx, RFC 9110 15.2), and a proxy's answer to CONNECT, are skipped if another response follows.
 """
