@@ -7,7 +7,9 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LEASE_BLOCKS = 2_000
-"""Eight minutes on the devnet's chain, so that no attacker's lease ends before it has attacked."""
+"""Eight minutes on the devnet's chain, so that no attacker's lease ends before it has attacked; then they are over."""
 HONEST = "alice"
 pytestmark = [
     pytest.mark.timeout(3600),
@@ -97,8 +99,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         said, _ = miner.communicate(timeout=1800)
         assert miner.returncode == 0, said
         told = attacked(subnet, crawl)
-        subnet.devnet.chain.advance(LEASE_BLOCKS)
-        first_look = validated(subnet)
+        first_look = validated(subnet, blocks=LEASE_BLOCKS)
         look_again(subnet)
         validated(subnet)
         yield Outcome(subnet, told, evidence_of(subnet), weights_of(subnet), leaders_of(subnet), first_look)
@@ -121,19 +122,37 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
     return {line["name"]: line for line in lines}
 
 
-def validated(subnet: Subnet) -> str:
-    """What `finest validate --once` says."""
+def validated(subnet: Subnet, blocks: int = 0) -> str:
+    """What `finest validate --once` says; so many blocks pass after it has found the lines.
+
+    A line without a task waits until the validator has had contact with the task server for the length of a lease.
+    """
     process = subnet.start("judge", "validate", "--once", "--parallel", "2", *AUDIT, *subnet.wallets["judge"].flags)
-    said, _ = process.communicate(timeout=1800)
+    while blocks and not found_lines(subnet) and process.poll() is None:
+        time.sleep(0.2)
+    subnet.devnet.chain.advance(blocks)
+    said, _ = process.communicate(timeout=900)
     assert process.returncode == 0 and "Traceback" not in said, said
     return str(said)
 
 
+def found_lines(subnet: Subnet) -> bool:
+    """Whether the validator's queue has lines; the file may not be there yet, or have no tables."""
+    try:
+        with closing(sqlite3.connect(f"file:{queue_file(subnet)}?mode=ro", uri=True)) as database:
+            return bool(database.execute("SELECT count(*) FROM validator_submissions").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
 def look_again(subnet: Subnet) -> None:
     """The ten minutes after which the validator looks a second time are over."""
-    with sqlite3.connect(subnet.folder / "judge" / "finest-validator" / "validator.db") as database:
+    with closing(sqlite3.connect(queue_file(subnet))) as database, database:
         database.execute("UPDATE validator_submissions SET due_s = 0 WHERE verdict IS NULL")
-    database.close()
+
+
+def queue_file(subnet: Subnet) -> Path:
+    return subnet.folder / "judge" / "finest-validator" / "validator.db"
 
 
 def names(subnet: Subnet) -> dict[str, str]:

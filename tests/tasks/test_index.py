@@ -190,6 +190,28 @@ def test_a_task_is_accepted_by_more_passes_than_fails(world: World) -> None:
     assert [one.id for one in world.store.accepted()] == [first.id]
 
 
+@pytest.mark.slow
+def test_a_merge_of_a_deleted_dataset_is_withdrawn(world: World) -> None:
+    """Once a miner gave it back: the command looks at the Hub, says what is gone, and goes on without it."""
+    parts = [part(world.folder, first) for first in (0, 5)]
+    leased = [world.store.lease(f"5M{number}", 1, 100, crawl=CRAWL) for number in range(2)]
+    tokens = [world.hub.add_user(name) for name in ("alice", "bob")]
+    told = [(token, task.id, str(one.folder)) for token, task, one in zip(tokens, leased, parts, strict=True)]
+    for task, one, (repo, sha) in zip(leased, parts, world.script(PUBLISH.format(tasks=told)), strict=True):
+        root = one.manifest.root
+        world.judge(world.store.finish(task.hotkey, task.id, repo, sha, root, encode(repo, sha, root), 101), V)
+    asked = ("tasks", "merge", CRAWL, "--index", "operator/index", "--recipe", "fineweb", "--inputs", 2)
+    assert "1 new merge of 2 datasets" in world.run(*asked).stdout
+    merge = world.store.lease("5Carol", 4, 102, recipes=[parts[0].manifest.recipe_hash], kinds=WORK_KINDS)
+    world.store.release("5Carol", merge.id, 103)
+    assert "1 merge to be accepted" in world.run(*asked).stdout
+    world.script(f"result = HfApi(token={tokens[1]!r}).delete_repo('bob/web', repo_type='dataset')")
+    done = world.run(*asked)
+    assert "Gone: bob/web@" in done.stderr and "no such repository" in done.stderr
+    assert "1 merge withdrawn" in done.stdout and "0 merges to be accepted, 1 dataset in no merge" in done.stdout
+    assert [one.hotkey for one in world.store.accepted()] == ["5M0"]
+
+
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_merging_accepted_datasets_is_work(world: World) -> None:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import task_store
+from finest.cli.shared import say, task_store
 from finest.cli.task_recipes import recipe_at
 from finest.cli.tasks_index import published_index
 from finest.formatting import counted
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finest.dataset.merge_inputs import MergeLease
     from finest.tasks.merges import MergeRound
 
 MAX_INPUTS = 64
@@ -42,7 +45,9 @@ def merge_command(
     datasets. The command publishes the index, leases merges of the datasets that are in none yet, and says what is
     left until the crawl is one dataset. Repeat it, for instance from a timer: accepted merges are merged again. Once
     every WARC file of the crawl has an accepted dataset and every merge is accepted, what is left over is merged, too.
-    It also sets the price for new leases.
+    If a miner gave a merge back or a validator could not judge it, the command looks whether its datasets are still
+    there: if one is gone, the merge is withdrawn, and the others are merged anew. It also sets the price for new
+    leases.
 
     \b
     finest tasks merge CC-MAIN-2025-26 --index my-company/finest-index --recipe fineweb
@@ -61,10 +66,26 @@ def merge_command(
         entries, _ = published_index(store, repo)
         source = recipe.name if recipe_name in SHIPPED else recipe_name
         asked = AskedRecipe(recipe.name, recipe.hash, source)
-        done = store.add_merges(crawl, asked, entries, inputs, price, without_missing=without_missing)
+        gone = _gone(store.stuck_merges(crawl, asked, entries))
+        done = store.add_merges(crawl, asked, entries, inputs, price, without_missing=without_missing, gone=gone)
     datasets = f" of {counted(sum(done.sizes), 'dataset')}" if done.sizes else ""
     click.echo(f"{name_of(crawl, recipe.hash)}: {counted(len(done.sizes), 'new merge')}{datasets}, price {price:g}")
+    if done.withdrawn:
+        click.echo(f"{counted(done.withdrawn, 'merge')} withdrawn; what is left of their datasets is free for new ones")
     click.echo(_remaining(done, without_missing=without_missing))
+
+
+def _gone(merges: Sequence[MergeLease]) -> dict[str, str]:
+    """Return which datasets of these merges are gone from the Hub, with the reasons, and say so."""
+    from finest.cli.views.index import checked
+    from finest.cli.views.steps import Steps
+    from finest.tasks.index import gone_inputs
+
+    with Steps() as steps:
+        found = gone_inputs(merges, lambda done, of: checked(steps, done, of))
+    for place, why in found.items():
+        say(f"Gone: {place}: {why}")
+    return found
 
 
 def _remaining(done: MergeRound, *, without_missing: bool) -> str:

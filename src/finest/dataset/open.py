@@ -172,6 +172,11 @@ class Dataset:
         """All verdicts, indexed by the WARC record they belong to; reads three columns once."""
         return Places(self.verdict_columns("file_path", "offset", "id"), "offset")
 
+    def check_files(self) -> None:
+        """Read a byte of every file, to see that its content is there; raises HubNotFound if the Hub has none."""
+        for file in self.manifest.files:
+            self._store.read(file.path, 0, 1)
+
     def check_root(self) -> None:
         """Check the Merkle root over all stored row hashes; reads about 70 bytes a row, in constant memory.
 

@@ -1,15 +1,20 @@
-"""The accepted tasks of a server: finished, passed by more validators than failed it, and not leased again since."""
+"""The accepted tasks of a server: finished, passed by more validators than failed it, and not leased again since.
+
+A dataset that is gone from the Hub is not accepted any more once a merge was withdrawn for it, nor is that merge.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median_low
+from typing import Any
 
 import sqlalchemy as sa
 
-from finest.tasks.merges import of_tasks
-from finest.tasks.tables import FINISHED, LIVE, claims, crawls, miners, scores, tasks, warcs
+from finest.dataset.hub import task_place
+from finest.tasks.merges import gone_places, of_tasks
+from finest.tasks.tables import FINISHED, LIVE, claims, crawls, merges, miners, scores, tasks, warcs
 from finest.tasks.work import CRAWL
 
 BATCH = 500
@@ -39,6 +44,9 @@ def accepted_tasks(connection: sa.Connection) -> list[AcceptedTask]:
     """Return all accepted tasks, by crawl and then the oldest first."""
     tokens = _verified_tokens(connection)
     live = sa.exists().where(claims.c.task_id == tasks.c.id, LIVE).correlate(tasks)
+    withdrawn = sa.exists().where(
+        claims.c.task_id == tasks.c.id, merges.c.warc_id == claims.c.warc_id, merges.c.gone.is_not(None)
+    ).correlate(tasks)  # fmt: skip
     rows = connection.execute(
         sa.select(
             tasks.c.id, CRAWL.label("crawl"), crawls.c.kind, miners.c.hotkey, tasks.c.repo, tasks.c.revision,
@@ -46,17 +54,23 @@ def accepted_tasks(connection: sa.Connection) -> list[AcceptedTask]:
         )
         .join(miners, miners.c.id == tasks.c.miner_id)
         .join(crawls, crawls.c.id == tasks.c.crawl_id)
-        .where(FINISHED, live)
+        .where(FINISHED, live, ~withdrawn)
         .order_by(CRAWL, tasks.c.id)
     ).all()  # fmt: skip
-    found = [row for row in rows if row.id in tokens]
+    lost = gone_places(connection)
+    found = [row for row in rows if row.id in tokens and lost.isdisjoint(_places(row))]
     paths = _paths(connection, [row.id for row in found])
-    merges = of_tasks(connection, [row.id for row in found if row.kind == "merge"])
-    roots = {task_id: merge.roots for task_id, merge in merges.items()}
+    merged = of_tasks(connection, [row.id for row in found if row.kind == "merge"])
+    roots = {task_id: merge.roots for task_id, merge in merged.items()}
     return [
         AcceptedTask(*row, verified_tokens=tokens[row.id], warcs=tuple(paths[row.id]), merged=roots.get(row.id, ()))
         for row in found
     ]
+
+
+def _places(row: Any) -> tuple[str, str]:
+    """Return the places that a task's dataset may have: its folder, or with earlier versions the whole repository."""
+    return task_place(row.repo, row.revision, row.id), task_place(row.repo, row.revision, None)
 
 
 def _verified_tokens(connection: sa.Connection) -> dict[str, int]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Lists = Callable[[str], list[str]]
     """Returns the list of a crawl or other work, at least as far as the log states it; raises FinestError."""
 
+REMOVED = 1 << 32
+"""Claims of an item that was removed: more than any redundancy allows."""
 SHOWN = 2
 """WARCs that a message names on either side."""
 
@@ -107,6 +109,13 @@ class CheckedAssignments:
             for warc in warcs:
                 self._returned[hotkey, _list_of(warc)].add(warc[1])
 
+    def removed(self, entry: LogEntry, items: Collection[Warc]) -> None:
+        """Note that merges were withdrawn: no later lease gets them. Nothing else may be removed from a list."""
+        name = _list_name(entry)
+        if name not in self._crawls or self._crawls[name].kind != "merge":
+            raise VerifyError(f"entry {entry.number} of the log: {showable(name, 64)} has no merges to remove")
+        self._claim(items, REMOVED)
+
     def _is_drawn(self, work: str, path: str) -> bool:
         """Whether leases of this WARC are drawn by now; servers import the lists of all other work before a lease."""
         return bool(self._crawls) and (work != "" or _list_of((work, path)) in self._crawls)
@@ -118,6 +127,11 @@ class CheckedAssignments:
             held[path] += more
             if held[path] <= 0:
                 del held[path]
+        self._claim(warcs, more)
+
+    def _claim(self, warcs: Collection[Warc], more: int) -> None:
+        for warc in warcs:
+            name, path = _list_of(warc), warc[1]
             self._claims[name][path] += more
             crawl = self._crawls.get(name)
             if crawl and path in crawl.places:

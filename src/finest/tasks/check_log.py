@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _AFTER: Mapping[EventKind, tuple[str, ...]] = {
     "leased": ("",), "renewed": ("leased",), "finished": ("leased",), "released": ("leased",), "expired": ("leased",),
     "sealed": ("finished",), "scored": ("finished",), "reopened": ("finished",), "imported": (),
-    "revealed": ("leased", "finished", "released", "expired"),
+    "revealed": ("leased", "finished", "released", "expired"), "removed": (),
 }  # fmt: skip
 """The states of a task in which each event may happen; "" is the state of a task that has no event yet."""
 MAX_TEXT = 80
@@ -119,6 +119,9 @@ def check_log(entries: Iterable[LogEntry], *witnesses: Seen, lists: Lists | None
         if entry.what == "imported":
             if assignments:
                 assignments.imported(entry)
+        elif entry.what == "removed":
+            if assignments:
+                assignments.removed(entry, _warcs(entry))
         else:
             _check_task(entry, tasks.get(entry.task_id or ""))
             _replay(entry, tasks, holders, summary, assignments)

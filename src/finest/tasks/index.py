@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from finest.dataset.hub import Revision, task_place
 from finest.dataset.index import PARALLEL, IndexEntry, data_files, read_index
 from finest.dataset.open import open_dataset
-from finest.errors import HubNotFound, UsageError, VerifyError
+from finest.errors import HubError, HubNotFound, HubUnavailable, UsageError, VerifyError
 from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from finest.dataset.hub import Hub
+    from finest.dataset.merge_inputs import MergeInput, MergeLease
     from finest.tasks.accepted import AcceptedTask
 
     Say = Callable[[str], None]
@@ -58,6 +59,35 @@ def entries_of(
         else:
             say(f"Left out: task {task.id} of {task.hotkey}: {found}")
     return entries
+
+
+def gone_inputs(merges: Iterable[MergeLease], done: Done = lambda *_: None) -> dict[str, str]:
+    """Return the datasets of merges that are gone from the Hub, by their places, each with the reason.
+
+    A dataset is gone if its revision or a file of it is, if it has another root, or if the Hub refuses it to this
+    user. A byte of each file is read: a revision may name a file whose content was deleted. `done` receives how many of
+    how many datasets are checked. Raises HubUnavailable if the Hub does not respond, UsageError if it cannot be asked.
+    """
+    inputs = list({one.place: one for merge in merges for one in merge.inputs}.values())
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = {}
+        for number, (one, why) in enumerate(zip(inputs, pool.map(_why_gone, inputs), strict=True), 1):
+            if why is not None:
+                found[one.place] = why
+            done(number, len(inputs))
+    return found
+
+
+def _why_gone(one: MergeInput) -> str | None:
+    try:
+        with open_dataset(one.place) as dataset:
+            dataset.check_files()
+            root = dataset.manifest.root
+    except HubUnavailable:
+        raise
+    except (HubError, VerifyError) as error:
+        return str(error)
+    return None if root == one.root else f"its root is {root}, and it was leased with {one.root}"
 
 
 def _updated(entry: IndexEntry | None, task: AcceptedTask) -> IndexEntry | None:

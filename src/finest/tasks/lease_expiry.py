@@ -7,7 +7,7 @@ from sqlalchemy import bindparam
 
 from finest.tasks.models import Rules
 from finest.tasks.provenance import event, keep_order
-from finest.tasks.tables import LEASED, LIVE, claims, events, miners, tasks, warcs
+from finest.tasks.tables import LEASED, LIVE, WITHDRAWN, claims, events, miners, tasks, warcs
 
 EXPIRY_BATCH = 500
 """The most tasks that one transaction expires; small, so that nobody waits long for their WARCs."""
@@ -58,7 +58,7 @@ _LIVING = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, LIVE)
 _COUNT = (
     sa.update(warcs)
     .where(warcs.c.id.in_(bindparam("warc_ids", expanding=True)))
-    .values(claims=_LIVING, open=bindparam("redundancy") > _LIVING)
+    .values(claims=_LIVING, open=sa.and_(bindparam("redundancy") > _LIVING, ~WITHDRAWN))
 )
 
 

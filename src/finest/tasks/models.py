@@ -42,8 +42,9 @@ whole pay of a subnet with one small task."""
 MAX_RECIPES = 256
 Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
 EventKind = Literal[
-    "leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed", "imported"
-]
+    "leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed", "imported",
+    "removed",
+]  # fmt: skip
 CanaryKind = Literal["good", "bad"]
 
 

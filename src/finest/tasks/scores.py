@@ -16,6 +16,7 @@ from finest.tasks.tables import (
     LEASED,
     LIVE,
     OPEN,
+    WITHDRAWN,
     claims,
     crawls,
     miners,
@@ -165,7 +166,8 @@ def statistics(connection: sa.Connection, block: int) -> Statistics:
 
 
 def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
-    """The WARCs of each work by state: open if a miner can still lease them, else leased or finished.
+    """The WARCs of each work by state: open if a miner can still lease them, else leased or finished. Merges that are
+    withdrawn have none of these states.
 
     The works are in the order in which they are leased.
     """
@@ -177,21 +179,24 @@ def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
         .where(LEASED, ~warcs.c.open)
         .group_by(warcs.c.crawl_id)
     )
-    a, b = free.subquery("free"), held.subquery("held")
+    gone = sa.select(warcs.c.crawl_id, sa.func.count().label("n")).where(WITHDRAWN).group_by(warcs.c.crawl_id)
+    a, b, c = free.subquery("free"), held.subquery("held"), gone.subquery("gone")
     rows = connection.execute(
         sa.select(
             crawls.c.name, crawls.c.kind, crawls.c.language, recipes.c.name.label("recipe"), crawls.c.price,
             crawls.c.warcs, sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
+            sa.func.coalesce(c.c.n, 0).label("gone"),
         )
         .outerjoin(recipes, ASKS_FOR)
         .outerjoin(a, a.c.crawl_id == crawls.c.id)
         .outerjoin(b, b.c.crawl_id == crawls.c.id)
+        .outerjoin(c, c.c.crawl_id == crawls.c.id)
         .order_by(*IN_ORDER)
     )  # fmt: skip
     return [
         CrawlStatistics(
             crawl=row.name, kind=row.kind, language=row.language, recipe=row.recipe, price=row.price, warcs=row.warcs,
-            open=row.open, leased=row.leased, finished=row.warcs - row.open - row.leased,
+            open=row.open, leased=row.leased, finished=row.warcs - row.open - row.leased - row.gone,
         )
         for row in rows
     ]  # fmt: skip

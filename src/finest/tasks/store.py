@@ -44,14 +44,15 @@ from finest.tasks.models import (
     TaskState,
     WarcPage,
 )
-from finest.tasks.tables import nonces, rules, warcs
+from finest.tasks.tables import WITHDRAWN, nonces, rules, warcs
 from finest.tasks.work import add_work, has_work, set_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from finest.chain.payload import Anchor
     from finest.dataset.index import IndexEntry
+    from finest.dataset.merge_inputs import MergeLease
     from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
     from finest.tasks.merges import MergeRound
@@ -274,14 +275,18 @@ class Store:
 
     def add_merges(
         self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float, *,
-        without_missing: bool = False,
+        without_missing: bool = False, gone: Collection[str] = (),
     ) -> MergeRound:  # fmt: skip
         """Add merges of datasets of an index that are in none yet, and set the price (finest.tasks.merges.add)."""
         return self._database.write(
             lambda connection: merges.add(
-                connection, crawl, recipe, entries, size, price, without_missing=without_missing
+                connection, crawl, recipe, entries, size, price, without_missing=without_missing, gone=gone
             )
         )
+
+    def stuck_merges(self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry]) -> list[MergeLease]:
+        """The merges to be accepted that somebody tried in vain (finest.tasks.merges.stuck)."""
+        return self._database.read(lambda connection: merges.stuck(connection, crawl, recipe, entries))
 
     def has_work(self, name: str) -> bool:
         """Whether there is a work of this name."""
@@ -314,7 +319,7 @@ class Store:
         if self._database.postgresql:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.execute(_APPLY_REDUNDANCY[connection.dialect.name], {"redundancy": redundancy})
-        free = warcs.c.claims < redundancy
+        free = sa.and_(warcs.c.claims < redundancy, ~WITHDRAWN)
         connection.execute(sa.update(warcs).where(warcs.c.open != free).values(open=free))
 
 

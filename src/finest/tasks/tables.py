@@ -33,6 +33,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    exists,
     false,
     text,
     true,
@@ -108,7 +109,10 @@ merges = Table(
     metadata,
     Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
     Column("lease", JSON, nullable=False),  # finest.dataset.merge_inputs.MergeLease
+    Column("gone", JSON(none_as_null=True)),  # places of its datasets that are gone; NULL unless it is withdrawn
 )
+WITHDRAWN = exists().where(merges.c.warc_id == warcs.c.id, merges.c.gone.is_not(None)).correlate(warcs)
+"""Condition on an item of a list: it is a merge that nobody can make any more."""
 
 miners = Table(
     "miners",
