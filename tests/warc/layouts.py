@@ -180,6 +180,8 @@ GZIP_LAYOUTS: dict[str, Layout] = {
     "empty members between": lambda parts: between(parts, gzip_one(b"")),
     "newline members between": lambda parts: between(parts, gzip_one(b"\r\n\r\n")),
     "newlines first": lambda parts: gzip_one(b"\r\n\r\n" + parts[0]) + gzip_each(parts[1:]),
+    "padding in each member": lambda parts: b"".join(gzip_one(b" \0\n" + one + b"\t\n") for one in parts),
+    "lower case": lambda parts: gzip_each([one.replace(b"WARC", b"warc", 1) for one in parts]),
     "name in each header": lambda parts: b"".join(gzip_with_options(one, name=b"a.warc") for one in parts),
     "every option in each header": lambda parts: b"".join(
         gzip_with_options(one, extra=b"XY\4\0\x1f\x8b\x08\0", name=b"n" * 40, comment=b"c", header_crc=True)
@@ -199,6 +201,10 @@ GZIP_LAYOUTS: dict[str, Layout] = {
 
 OTHER_LAYOUTS: dict[str, Layout] = {
     "plain": plain,
+    "plain, padding between": lambda parts: b"\xef\xbb\xbf\n \0".join((b"", *parts, b"")),
+    "plain, lower case between": lambda parts: plain(
+        [one.replace(b"WARC", b"warc", number % 2) for number, one in enumerate(parts, 1)]
+    ),
     "plain, then member per record": halves(plain, gzip_each),
     "plain, then BGZF": halves(plain, bgzf),
     "Zstandard, frame per record": zstd_each,

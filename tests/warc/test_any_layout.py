@@ -297,6 +297,17 @@ def test_bytes_between_files_cost_themselves(junk: bytes) -> None:
     assert [(loss.reason, loss.length) for loss in found.losses] == [("stream_gap", len(junk))] * 3
 
 
+@pytest.mark.parametrize("padding", [b"\n", b"\xef\xbb\xbf", b" \t\r\n" + bytes(40)])
+def test_padding_before_and_between_members_costs_no_record(padding: bytes) -> None:
+    """Blanks, zeros and byte order marks are named where they are, but count as nothing lost."""
+    data = padding.join((b"", *map(layouts.gzip_one, PARTS)))
+    assert urls(look(data)) == WANTED
+    cutter = Cutter(Frames(Tape(BytesIO(data)), MAX_BYTES), MAX_BYTES, in_file=True)
+    losses = [found for found in cutter.until() if isinstance(found, Loss)]
+    assert {(loss.reason, loss.length) for loss in losses} == {("stream_gap", len(padding))}
+    assert len(losses) == len(PARTS) and cutter.lost_bytes == 0
+
+
 def test_a_record_is_found_again_by_its_place() -> None:
     """The offset of any record is where a reader can begin that finds it, with the same length."""
     for name in GZIP_LAYOUTS:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-MAGIC = b"WARC/"
+MAGICS = (b"WARC/", b"warc/")
+"""What a record begins with; a few tools write it in lower case."""
+MAGIC_BYTES = 5
+PADDING = b"\0\t\n\x0b\x0c\r \xef\xbb\xbf"
+"""Bytes that belong to no record: the newlines after it, and blanks, zeros and byte order marks, which tools that copy
+and join files leave."""
 
 HEADER_LIMIT_BYTES = 64 << 10
 """Longest WARC header that the reader searches for; fastwarc itself stops at 32 KiB."""
@@ -36,14 +41,14 @@ def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
     if head_bytes is None or size is None:
         return None
     end = head_bytes + size
-    if len(data) < end or data[end:].strip(b"\r\n"):
+    if len(data) < end or data[end:].strip(PADDING):
         return None
     return Cut(offset, length, data, head_bytes, end, True)
 
 
 def head_end(data: bytes | bytearray) -> int | None:
     """Return the length of the header at the start of `data`, including the blank line; None if there is no header."""
-    if not data.startswith(MAGIC):
+    if not data.startswith(MAGICS):
         return None
     end = _HEADER_END.search(data, 0, HEADER_LIMIT_BYTES)
     return None if end is None else end.end()

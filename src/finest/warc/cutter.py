@@ -10,7 +10,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from finest.warc.cut import HEADER_LIMIT_BYTES, MAGIC, Cut, content_length, cut_one, head_end
+from finest.warc.cut import HEADER_LIMIT_BYTES, MAGIC_BYTES, MAGICS, PADDING, Cut, content_length, cut_one, head_end
 from finest.warc.loss import Damage, Loss
 from finest.warc.members import PROBE_BYTES, begins_record
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 BOMB_FACTOR = 20
 """The cutter abandons a frame once it has decompressed this many times the record limit without finding a record."""
 
-_NEWLINES = re.compile(rb"[\r\n]*")
-_NEXT_RECORD = re.compile(rb"\nWARC/\d")
+_PADDING = re.compile(rb"[" + PADDING + rb"]*")
+_NEXT_RECORD = re.compile(rb"\n(?:WARC|warc)/\d")
 _NEXT_RECORD_BYTES = 7
 
 
@@ -88,7 +88,7 @@ class Cutter:
 
     def _in_held(self) -> Cut | Loss | None:
         """Return the record or loss that `held` begins with; None if the call only skipped bytes."""
-        if self._skip_newlines():
+        if self._skip_padding():
             return None
         if self._spans[0].piece.plain and self._leaves_plain(0):
             self._leave_plain()
@@ -115,8 +115,8 @@ class Cutter:
         return cut
 
     def _next(self) -> Cut | Loss | None:
-        self._fill(len(MAGIC))
-        if not self._held.startswith(MAGIC):
+        self._fill(MAGIC_BYTES)
+        if not self._held.startswith(MAGICS):
             whole = self._frame_here() is not None
             return self._resync("not_warc_member" if whole else "stream_gap", "no WARC record begins here")
         head_bytes = self._head()
@@ -153,25 +153,26 @@ class Cutter:
         return first.piece.frame, last.piece.upto - first.piece.frame
 
     def _is_alone(self, follows: int) -> bool:
-        """Whether the record, with the newlines up to `follows`, fills a whole compressed frame."""
+        """Whether the record, with the padding up to `follows`, fills a whole compressed frame."""
         last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
         return self._frame_here() == last.piece.frame and self._frame_begins(self._at + follows)
 
     def _what_follows(self, end: int) -> int | None:
-        """Return where in `held` the newlines after a record end; None unless a record, a frame or the end of the file
-        follows them.
+        """Return where in `held` the padding after a record ends; None unless a record, a frame or the end of the file
+        follows it.
         """
         at = end
         while not self._frame_begins(self._at + at):
             if len(self._held) <= at:
                 if not self._more():
                     return at if self._break is None else None
-            elif (after := self._newlines_end(at)) > at:
+            elif (after := self._padding_end(at)) > at:
                 at = after
             else:
-                known = self._fill(at + len(MAGIC)) or self._break is None
-                magic = MAGIC if known else MAGIC[: len(self._held) - at]  # damage hides the rest of it
-                return at if self._held.startswith(magic, at) or self._leaves_plain(at) else None
+                known = self._fill(at + MAGIC_BYTES) or self._break is None
+                size = MAGIC_BYTES if known else len(self._held) - at  # damage hides the rest of it
+                begins = self._held.startswith(tuple(magic[:size] for magic in MAGICS), at)
+                return at if begins or self._leaves_plain(at) else None
         return at
 
     def _frame_begins(self, at: int) -> bool:
@@ -195,7 +196,7 @@ class Cutter:
             if record == 0:
                 break
         while not self._frame_begins(self._at):
-            if not (self._skip_newlines(lost=True) if self._held else self._more()):
+            if not (self._skip_padding(lost=True) if self._held else self._more()):
                 break
         return self._lost("record_too_large", detail, begin)
 
@@ -211,11 +212,12 @@ class Cutter:
         return None
 
     def _record_at(self, at: int) -> bool:
-        """Whether a record begins at byte `at` of `held`, possibly after newlines."""
+        """Whether a record begins at byte `at` of `held`, possibly after padding."""
         while True:
-            head = self._held[at : at + 64].lstrip(b"\r\n")
-            if len(head) >= len(MAGIC) or not MAGIC.startswith(head) or len(self._held) >= at + 64:
-                return head.startswith(MAGIC)
+            head = self._held[at : at + 64].lstrip(PADDING)
+            begun = any(magic.startswith(head) for magic in MAGICS)
+            if len(head) >= MAGIC_BYTES or not begun or len(self._held) >= at + 64:
+                return head.startswith(MAGICS)
             if not self._more():
                 return False
 
@@ -348,20 +350,20 @@ class Cutter:
                 break
         self._tape.release(upto)
 
-    def _skip_newlines(self, *, lost: bool = False) -> bool:
-        """Drop newlines, at most up to the start of the next frame; return False if there are none."""
-        blank = self._newlines_end(0)
+    def _skip_padding(self, *, lost: bool = False) -> bool:
+        """Drop padding, at most up to the start of the next frame; return False if there is none."""
+        blank = self._padding_end(0)
         if blank:
             self._lose(blank) if lost else self._drop(blank)
         return blank > 0
 
-    def _newlines_end(self, at: int) -> int:
-        """Return where in `held` the newlines that start at `at` end, or where the next frame begins among them."""
-        if self._held[at] not in b"\r\n":
+    def _padding_end(self, at: int) -> int:
+        """Return where in `held` the padding that starts at `at` ends, or where the next frame begins in it."""
+        if self._held[at] not in PADDING:
             return at
         starts = (span.start - self._at for span in self._spans if span.piece.opens)
         limit = min((start for start in starts if start > at), default=len(self._held))
-        found = _NEWLINES.match(self._held, at, limit)
+        found = _PADDING.match(self._held, at, limit)
         assert found is not None
         return found.end()
 

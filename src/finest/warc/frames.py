@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.warc import members, others
+from finest.warc.cut import PADDING
 from finest.warc.loss import Damage
 from finest.warc.members import LOOKBACK_BYTES, PROBE_BYTES
 from finest.warc.stream import BLOCK_BYTES
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 _MAGIC = re.compile(
     rb"\x1f\x8b\x08|" + re.escape(others.ZSTD_MAGIC) + rb"|[\x50-\x5f]\x2a\x4d\x18|" + re.escape(others.LZ4_MAGIC)
 )
-_PLACE = re.compile(_MAGIC.pattern + rb"|\nWARC/\d")
+_PLACE = re.compile(_MAGIC.pattern + rb"|\n(?:WARC|warc)/\d")
 _PLACE_BYTES = 7
-_IN_EVERY_PLACE = (members.MAGIC, others.ZSTD_MAGIC[1:], others.LZ4_MAGIC[1:], b"\x2a\x4d\x18", b"\nWARC/")
+_IN_EVERY_PLACE = (
+    members.MAGIC, others.ZSTD_MAGIC[1:], others.LZ4_MAGIC[1:], b"\x2a\x4d\x18", b"\nWARC/", b"\nwarc/",
+)  # fmt: skip
 """Every match of `_PLACE` contains one of these. Where there is no match, testing for them first takes a twentieth of
 the time."""
-_PADDING = b"\0\r\n"
-_NEWLINES = 64
-"""Most newlines that may precede an uncompressed record."""
+_HEAD_BYTES = 512
+"""Bytes read to recognize a frame; an uncompressed record may have padding before it within them."""
 
 
 class Piece(NamedTuple):
@@ -61,7 +63,7 @@ class Frames:
         self._unusual = -1
         """Offset at which `whole_member` last returned None."""
         self.passed_padding = True
-        """Whether the last `recover` skipped only zeros and newlines, which do not count as lost content."""
+        """Whether the last `recover` skipped only padding, which does not count as lost content."""
         self.reset()
 
     def reset(self) -> None:
@@ -124,7 +126,7 @@ class Frames:
 
     def _open(self, *, at_record: bool) -> Iterator[tuple[bytes, bool]]:
         """Return the pieces of the frame that begins here; raise Damage if no frame begins here."""
-        head = self.tape.ahead(_NEWLINES)
+        head = self.tape.ahead(_HEAD_BYTES)
         if head.startswith(members.MAGIC):
             return self._gzip()
         if head.startswith(others.ZSTD_MAGIC):
@@ -217,7 +219,7 @@ class Frames:
 
     def _pass(self, data: bytes) -> None:
         self.tape.advance(len(data))
-        self.passed_padding = self.passed_padding and not data.strip(_PADDING)
+        self.passed_padding = self.passed_padding and not data.strip(PADDING)
 
     def _believes(self, *, plain: bool) -> bool:
         """Whether a real frame begins here, not bytes that only look like one.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
+from finest.warc.cut import MAGICS, PADDING
 from finest.warc.loss import Damage
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def begins_record(block: bytes) -> bool:
 
 
 def is_record(data: bytes | bytearray) -> bool:
-    """Whether the data begins with a WARC record, possibly after newlines."""
-    return data.startswith(b"WARC/") or data[:64].lstrip(b"\r\n").startswith(b"WARC/")
+    """Whether the data begins with a WARC record, possibly after padding."""
+    return data.startswith(MAGICS) or data.lstrip(PADDING).startswith(MAGICS)
 
 
 def is_sound(tape: Tape) -> bool:

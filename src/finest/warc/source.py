@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finest.errors import SourceError
 from finest.masking import public_address, told_apart
 from finest.warc.common_crawl import CommonCrawl, common_crawl_path, dump_of
-from finest.warc.cut import Cut
+from finest.warc.cut import PADDING, Cut
 from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
@@ -137,7 +137,7 @@ def _layout(location: str, tape: Tape) -> Layout:
 
     The layout only decides whether the file can be cut into slices; the reader accepts any other frames later on.
     """
-    head = tape.ahead(512)
+    head = tape.ahead(512).lstrip(PADDING) or tape.ahead(512)
     frames = Frames(tape, HEAD_BYTES)
     data = _first_content(location, frames, head)
     if not is_record(data):
@@ -151,16 +151,16 @@ def _layout(location: str, tape: Tape) -> Layout:
 
 
 def _first_content(location: str, frames: Frames, head: bytes) -> bytes:
-    """Return the first bytes of content, without leading newlines, past damaged frames; leave the tape at their
+    """Return the first bytes of content, without leading padding, past damaged frames; leave the tape at their
     frame.
     """
     tape, begin, data = frames.tape, 0, b""
     while len(data) < _CONTENT_BYTES and (piece := frames.next(at_record=True)) is not None:
         if isinstance(piece, Piece):
-            data = (data + piece.data).lstrip(b"\r\n")
+            data = (data + piece.data).lstrip(PADDING)
         elif data:
             break
-        elif piece.reason == "stream_gap" and tape.offset == 0:
+        elif piece.reason == "stream_gap" and tape.offset == 0 and not frames.is_compressed(head):
             return head
         else:
             frames.recover(piece)

@@ -31,9 +31,11 @@ def test_status_lines(line: bytes, status: int | None) -> None:
     assert split_message(line + b"\r\nA: b\n\nbody") == Message(b"body", status)
 
 
-def test_blank_lines_before_the_status_are_passed_over() -> None:
-    """As RFC 9112 2.2 asks for."""
-    assert split_message(b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody") == Message(b"body", 200)
+@pytest.mark.parametrize("before", [b"\r\n\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n", b" \t"])
+def test_blank_lines_before_the_status_are_passed_over(before: bytes) -> None:
+    """As RFC 9112 2.2 asks for; an editor's byte order mark too."""
+    assert split_message(before + b"HTTP/1.1 200 OK\r\n\r\nbody") == Message(b"body", 200)
+    assert split_message(before + b"<p>A: b\n\nc") == Message(before + b"<p>A: b\n\nc")
 
 
 def test_a_response_without_a_header_is_all_body() -> None:

@@ -7,7 +7,8 @@ Codings are undone from the end of the list. Other cases follow what archives co
   a short one must also begin with `<`.
 - If a body is truncated or damaged, the part before the damage is returned.
 - The body's own first bytes overrule the header where it decodes by them alone: gzip, zlib and Zstandard begin with
-  magic numbers, and sound chunks lead from one to the next. Servers name the wrong coding, and archives drop fields.
+  magic numbers, sound chunks lead from one to the next, and binary data that is Brotli of a text to its end is that.
+  Servers name the wrong coding, and archives drop fields.
 - A binary body raises Undecodable if its coding is unknown or nothing of it can be decoded; it is never text.
 
 Every decoder stops at a given number of bytes, and runs in time linear in what it reads and writes.
@@ -80,7 +81,7 @@ def undo_unnamed(body: bytes, max_bytes: int) -> bytes:
     for _ in range(MAX_CODINGS):
         coding = _evident(body)
         if coding is None:
-            break
+            return _text_in_brotli(body, max_bytes) or body
         body = undo(body, [coding], max_bytes)
     return body
 
@@ -126,6 +127,8 @@ def _undo_one(body: bytes, coding: str, max_bytes: int) -> bytes:
         return out
     if _is_plain(body):
         return body
+    if (not out or is_binary(out)) and (text := _text_in_brotli(body, max_bytes)):
+        return text
     if not out:
         raise Undecodable(coding)
     return out
@@ -218,6 +221,17 @@ def _salvaged(decoder: zlib._Decompress, block: bytes, max_bytes: int) -> bytes:
 
 def _brotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
     return _read_all(lambda: BrotliReader(io.BytesIO(body)).read, max_bytes, OSError)
+
+
+def _text_in_brotli(body: bytes, max_bytes: int) -> bytes:
+    """Return the text that a binary body is in Brotli, which has no magic number; b"" if it is none."""
+    if not is_binary(body):
+        return b""
+    try:
+        out, complete = _brotli(body, max_bytes)
+    except PayloadTooLarge:
+        return b""
+    return out if complete and not is_binary(out) else b""
 
 
 def _zstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:

@@ -1,10 +1,10 @@
 """Split an HTTP response, as a record stores it, into status, header fields and body (RFC 9110, RFC 9112).
 
 The parser accepts deviations that archives contain and browsers accept: lines that end in LF only, folded field lines
-(obs-fold, RFC 9112 5.2), spaces before a field's colon, blank lines before the status line (RFC 9112 2.2), a status
-line of another protocol (`ICY 200 OK`) or without a reason phrase, HTTP/2's `:status`, a missing status line, and a
-header that ends where the markup begins, without a blank line. A block that begins with neither a status line nor a
-field line is an HTTP/0.9 response, which consists only of the body.
+(obs-fold, RFC 9112 5.2), spaces before a field's colon, blank lines (RFC 9112 2.2) or a byte order mark before the
+status line, a status line of another protocol (`ICY 200 OK`) or without a reason phrase, HTTP/2's `:status`, a missing
+status line, and a header that ends where the markup begins, without a blank line. A block that begins with neither a
+status line nor a field line is an HTTP/0.9 response, which consists only of the body.
 
 Interim responses (1xx, RFC 9110 15.2), and a proxy's answer to CONNECT, are skipped if another response follows.
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 _HEAD_END = re.compile(rb"(?i)\n(?:[ \t\r\f\v]*(?:\n|\Z)|(?=<(?:!doctype|html|head|body)[\s>]))")
 """Matches the end of the header: the first empty or blank line, or a newline before markup."""
-_BLANK_LINES = re.compile(rb"(?:[ \t\r\f\v]*\n)*")
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t\r\f\v]*\n)*(?:[ \t]+(?=HTTP/))?")
 _BEGINS_HEAD = re.compile(rb"(?i)(?:HTTP|ICY|SPDY)(?:/[\d.]+)?[ \t\r\n]|:?[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*:")
 """Matches the start of a status line or of a field line (a token, RFC 9110 5.6.2, and a colon)."""
 _STATUS = re.compile(rb"(?i)(?:(?:HTTP|ICY|SPDY)(?:/[\d.]+)?|:status:)[ \t]+([1-9]\d\d)(?!\d)")
