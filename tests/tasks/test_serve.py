@@ -19,6 +19,7 @@ import requests
 from finest.chain.options import ChainOptions
 from finest.chain.payload import encode
 from finest.chain.subnet import Chain
+from finest.tasks.assignment import Beacon
 from finest.tasks.client import TaskServer
 from finest.tasks.models import Rules, TaskState
 from finest.tasks.store import Store
@@ -155,8 +156,10 @@ def test_the_log_is_anchored_on_the_chain(
     key = make_key("server")
     hotkey = bt.Wallet("cold", "server", str(key.wallet_path)).hotkey.ss58_address
     chain_server.register(hotkey, bt.Wallet("cold", "server", str(key.wallet_path)).coldkeypub.ss58_address)
+    with Chain(key) as chain:
+        beacon = Beacon(0, chain.block_hash(0))
     store = Store.open(sqlite_url, Rules())
-    store.lease("5Alice", 2, 10)
+    store.lease("5Alice", 2, 10, beacon=beacon)
     store.close()
     with running(tmp_path, sqlite_url, key, "--anchor") as server:
         url = server.url
@@ -172,7 +175,7 @@ def test_the_log_is_anchored_on_the_chain(
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "entry 1 is as the server committed it on the chain at block" in done.stdout
+        assert "entry 2 is as the server committed it on the chain at block" in done.stdout
         assert server.stop() == 0
 
 

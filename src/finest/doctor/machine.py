@@ -87,17 +87,26 @@ def task_bytes() -> int:
 
 
 def memory(subject: Subject) -> Finding:
-    """Check the memory for parallel verdicts (one past its limit is killed), and that each has a processor."""
+    """Check the memory for parallel verdicts (one past its limit is killed), and that each has a processor.
+
+    A verdict on a large merge is given beside them (finest.validator.loop.judge). It needs memory of its own; the
+    processors it shares with the others, since there is seldom one.
+    """
     from finest.validator.budget import MEMORY_BYTES
 
     cores, free, wanted = available_processors(), available_memory_bytes(), subject.workers or 1
-    sure = min(cores, int(free // MEMORY_BYTES))
-    line = f"{counted(cores, 'processor')}, {byte_size(free)} of memory free"
-    if free < MEMORY_BYTES:
+    fitting = int(free // MEMORY_BYTES)
+    sure = min(cores, max(1, fitting - 1))
+    line, beside = f"{counted(cores, 'processor')}, {byte_size(free)} of memory free", "one on a large merge beside"
+    if not fitting:
         return failure(f"{line}; a verdict may take {byte_size(MEMORY_BYTES)}", _MORE_MEMORY)
     if wanted > sure:
-        return warning(f"{line}: {wanted} verdicts at a time do not fit", f"{subject.command} --parallel {sure}")
-    return ok(f"{line}: {counted(sure, 'verdict')} at a time")
+        return warning(
+            f"{line}: {wanted} verdicts at a time and {beside} do not fit", f"{subject.command} --parallel {sure}"
+        )
+    if fitting == 1:
+        return warning(f"{line}: a verdict fits, but not {beside}", _MORE_MEMORY)
+    return ok(f"{line}: {counted(sure, 'verdict')} at a time, {beside}")
 
 
 def room(subject: Subject) -> Finding:
