@@ -26,8 +26,8 @@ def test_a_folder_of_another_user(tmp_path: Path) -> None:
     me = pwd.getpwuid(os.geteuid()).pw_name
     said = plain_os_error(PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/a/b"), tmp_path)
     assert said == (
-        f"Permission denied at {tmp_path}/a/b: {tmp_path} belongs to {me} (dr-xr-xr-x), and you are {me}; name a folder "
-        f"that is yours, or have {me} type: setfacl -m u:{me}:rwX {tmp_path}"
+        f"Permission denied at {tmp_path}/a/b: {tmp_path} belongs to {me} (dr-xr-xr-x), and you are {me}; name a "
+        f"folder that is yours, or have {me} type: setfacl -m u:{me}:rwX {tmp_path}"
     )
     said = plain_os_error(OSError(errno.EROFS, "Read-only file system", str(tmp_path)), tmp_path)
     assert "mounted for reading only; name a folder on another one" in said

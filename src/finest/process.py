@@ -65,7 +65,7 @@ def guard_standard_output() -> None:
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if stream is getattr(sys, f"__{name}__"):  # no test or notebook has put another one in its place
             stream.flush()
             raw = io.BufferedWriter(_Output(stream, may_fail=name == "stderr"))
             buffering = stream.line_buffering
