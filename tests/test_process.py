@@ -87,3 +87,14 @@ def test_streams_that_the_caller_closed_are_opened() -> None:
         "sys.exit([s.fileno() for s in (sys.stdin, sys.stdout, sys.stderr)] != [0, 1, 2] or sys.stdin.isatty())"
     )
     subprocess.run([sys.executable, "-c", closed, check], check=True)
+
+
+@pytest.mark.parametrize(("full", "status", "said"), [(1, 6, "is full at standard output"), (2, 0, "fineweb")])
+def test_a_full_disk_under_a_standard_stream(full: int, status: int, said: str) -> None:
+    """What cannot be shown on standard error costs nothing; a result that cannot be printed is an error."""
+    code = (
+        "import os, sys; from finest import cli; os.dup2(os.open('/dev/full', os.O_WRONLY), int(sys.argv[1])); "
+        "cli.mask_logs = lambda: cli.say('progress'); sys.argv[1:] = ['recipe', 'list']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(full)], capture_output=True, text=True, check=False)
+    assert done.returncode == status and said in done.stdout + done.stderr

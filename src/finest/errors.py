@@ -32,7 +32,12 @@ control characters: see masking.py.
 from __future__ import annotations
 
 import errno
+import os
+import pwd
+import shlex
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from finest.masking import masked, printable
@@ -152,8 +157,37 @@ def plain_os_error(error: OSError, folder: Path) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and error.filename:
         return f"a file is in the way at {error.filename}, where a folder is needed; name another folder"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and isinstance(error.filename, str | bytes | Path):
+        return _no_permission(error, Path(os.fsdecode(error.filename)))
     if full or (error.errno is None and shutil.disk_usage(folder).free < FULL_BELOW_BYTES):
         what = f"the disk is full at {error.filename or folder}; free some space"
     else:
         what = f"{error.strerror or error}{f' at {error.filename}' if error.filename else ''}; solve that"
     return f"{what} and run the same command again: finished slices are kept"
+
+
+def _no_permission(error: OSError, path: Path) -> str:
+    """Describe whose the file or folder is that refuses, and what to do."""
+    place = path.absolute()
+    with suppress(OSError):
+        while not place.exists() or (place.is_file() and os.access(place, os.W_OK)):
+            place = place.parent
+    refused = f"{error.strerror} at {printable(str(path))}"
+    if error.errno == errno.EROFS:
+        return f"{refused}: its file system is mounted for reading only; name a folder on another one"
+    try:
+        seen = place.stat()
+    except OSError:
+        return f"{refused}; name a folder that is yours"
+    name, owner, you = printable(str(place)), _user(seen.st_uid), _user(os.geteuid())
+    whose = f"{name} belongs to {owner} ({stat.filemode(seen.st_mode)}), and you are {you}"
+    grant = f"setfacl -m u:{you}:rwX {shlex.quote(name)}"
+    return f"{refused}: {whose}; name a folder that is yours, or have {owner} type: {grant}"
+
+
+def _user(number: int) -> str:
+    """Return the user's name; the number if it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

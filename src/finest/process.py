@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from typing_extensions import Buffer
 
 PR_SET_DUMPABLE = 4
 """prctl(2) option: whether this process may dump core and be traced by its user's other processes."""
@@ -31,6 +34,42 @@ def open_standard_streams() -> None:
             number = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
+
+
+class _Output(io.FileIO):
+    """Standard output or error. A full disk under standard error costs what was to be shown, and not the command; an
+    error of standard output names it. A closed pipe ends the command.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper, *, may_fail: bool) -> None:
+        super().__init__(stream.fileno(), "w", closefd=False)
+        self._drops = may_fail
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not self._drops:
+                self._drops = True  # the interpreter writes what is left when it exits
+                error.filename = "standard output"
+                raise
+            return memoryview(data).nbytes
+
+
+def guard_standard_output() -> None:
+    """Let a command run on if its progress cannot be shown; what it prints on standard output must be written.
+
+    Characters that the encoding of either lacks become question marks.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__"):  # no test or notebook has put another one in its place
+            stream.flush()
+            raw = io.BufferedWriter(_Output(stream, may_fail=name == "stderr"))
+            buffering = stream.line_buffering
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, "replace", line_buffering=buffering))
 
 
 def end_with_parent() -> None:

@@ -130,3 +130,14 @@ def test_a_mistyped_flag_is_answered_in_the_documented_spelling(
         main()
     assert raised.value.code == 2
     assert suggested in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["refine", "a.warc", "--out", ""], ["refine", "--out", "b", "a.warc", ""], ["status", ""],
+     ["model", "train", "a.jsonl", "--out="]],
+)  # fmt: skip
+def test_an_empty_name_is_not_the_current_folder(typed: list[str]) -> None:
+    """A variable of a script that is not set stands there."""
+    done = CliRunner().invoke(cli, typed)
+    assert done.exit_code == 2 and "the name is empty; . is the current folder" in done.output

@@ -6,7 +6,6 @@ import atexit
 import gc
 import os
 import sys
-from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -38,7 +37,7 @@ from finest.cli.groups import Commands, as_dashes, in_documented_spelling
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import mask_logs, message
-from finest.process import hide_memory, leave_pandas_out, open_standard_streams
+from finest.process import guard_standard_output, hide_memory, leave_pandas_out, open_standard_streams
 from finest.system import unserved
 
 INTERRUPTED = 130
@@ -92,9 +91,7 @@ def cli(context: click.Context) -> None:
 def main() -> None:
     """Run the command line: report a user's mistake in one line, and keep finished work on Ctrl-C."""
     open_standard_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # do not fail if the terminal lacks a character
+    guard_standard_output()
     mask_logs()
     leave_pandas_out()
     atexit.register(gc.freeze)  # saves 0.2 s at exit: Python would search all loaded objects for garbage

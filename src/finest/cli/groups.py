@@ -38,6 +38,29 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(f"{one.name:{width}}", one.get_short_help_str(_NOT_CUT)) for one in commands])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and refuse an empty name of a file or folder, which would mean the current folder."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, click.Group) and any(_may_be_empty(one) for one in rest):
+            _refuse_empty_names(click.Context(command, ctx, name), rest)
+        return name, command, rest
+
+
+def _may_be_empty(argument: str) -> bool:
+    return not argument or (argument.startswith("-") and argument.endswith("="))
+
+
+def _refuse_empty_names(context: click.Context, arguments: list[str]) -> None:
+    """Raise BadParameter if one of the command's arguments that name files or folders is empty."""
+    given, _, _ = context.command.make_parser(context).parse_args(list(arguments))
+    for parameter in context.command.params:
+        value = given.get(parameter.name or "")
+        names = parameter.name in ("out", "sources") or isinstance(parameter.type, click.Path)
+        if names and (value == "" or (isinstance(value, list | tuple) and "" in value)):
+            raise click.BadParameter("the name is empty; . is the current folder", context, parameter)
+
 
 def as_dashes(flag: str) -> str:
     """Normalise a flag's name: hf_repo and hf-repo become hf-repo, wallet.name and wallet_name become wallet-name.

@@ -174,14 +174,12 @@ class Follower:
             self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
 
     def _tell_restarts(self, units: list[Unit]) -> None:
-        """Report the tasks that ran at the last look and now wait again, or were ended because they were late."""
+        """Report the tasks that ran at the last look and now wait again, or were cancelled, e.g. as late ones."""
+        others = "; the other tasks take over its work" if not all(unit.is_over for unit in units) else ""
         for unit in units:
             if unit.id in self._nodes and unit.state in ("PENDING", "CANCELLED"):
-                now = "Slurm starts it again" if unit.state == "PENDING" else "it was ended"
-                self._progress.say(
-                    f"Task {unit.id} on node {self._nodes[unit.id]} did not finish, and {now}; "
-                    f"the other tasks take over its work"
-                )
+                now = "Slurm starts it again" if unit.state == "PENDING" else "was cancelled"
+                self._progress.say(f"Task {unit.id} on node {self._nodes[unit.id]} did not finish, and {now}{others}")
         self._nodes = {unit.id: unit.node for unit in units if unit.state == "RUNNING"}
 
     def _raise_stuck(self, units: list[Unit]) -> None:
