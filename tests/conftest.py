@@ -44,8 +44,8 @@ _SLOW = {"chain", "devnet", "e2e", "neural"}
 """Folders of tests that start servers, run whole commands or need PyTorch."""
 _SERVING = {"test_hub", "test_model_files", "test_open", "test_publish"}
 _LONGEST = (
-    "e2e/test_slurm.py", "e2e/test_attacks.py", "e2e/test_validate.py", "e2e/test_refine.py", "quality/test_ranks.py",
-    "neural/test_continued.py",
+    "e2e/test_slurm_failures.py", "e2e/test_slurm.py", "e2e/test_attacks.py", "e2e/test_validate.py",
+    "e2e/test_refine.py", "quality/test_ranks.py", "neural/test_continued.py",
 )  # fmt: skip
 """Files of a minute and more: with one of them last, a worker would be left alone at the end."""
 

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import finest, root
+from tests.e2e.command import beginnings, finest, root
 from tests.e2e.slurm_misdeeds import Misdeeds
+
+
+@pytest.fixture(scope="module")
+def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Five small slices, for modules that have no others."""
+    return beginnings(tmp_path_factory.mktemp("crawl"), 5)
 
 
 @pytest.fixture(scope="module")
