@@ -27,6 +27,8 @@ RULES: dict[str, tuple[str, list[str]]] = {
         ["ad"],
     ),
     "a hidden element ends with what it stands in": ("<div><span hidden>a</div>b", ["b"]),
+    "a hidden element ends with its paragraph": ("<p>a<span hidden>b</p>c<p><x-y hidden>d<div>e", ["a", "c", "e"]),
+    "hidden formatting does not": ("<p>a<B hidden>b</p>c<p>d</b>e", ["a", "e"]),
     "a hidden item ends at the next": ("<ul><li hidden>a<li>b</ul>", ["b"]),
     "a hidden link": ("<a hidden href=x>a</a>b", ["b"]),
     "hidden until it is found": ("<td hidden=until-found>a</td><td>b", ["b"]),

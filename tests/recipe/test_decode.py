@@ -113,6 +113,22 @@ def test_nothing_declared_is_guessed() -> None:
     assert read(os.urandom(0)) == Decoded("", "UTF-8")
 
 
+@pytest.mark.parametrize("charset", [None, "cp949", "utf-8"])
+def test_korean_is_guessed_by_whatever_name(charset: str | None) -> None:
+    """cchardet says UHC, which is no label; windows-1252 of it would be no language."""
+    korean = "늙은 방앗간 주인은 소녀가 더 큰 사과를 따고 있었기 때문에 다리를 건넜다. " * 5
+    assert read(korean.encode("cp949"), charset) == Decoded(korean, "EUC-KR")
+    russian = "Старый мельник перешёл через мост, потому что девочка собирала яблоки. " * 5
+    assert read(russian.encode("mac_cyrillic")) == Decoded(russian, "x-mac-cyrillic")
+
+
+def test_escapes_tell_japanese() -> None:
+    """Mail archives declare nothing."""
+    japanese = "古い水車小屋の主人は橋を渡った。"
+    assert read(japanese.encode("iso2022_jp")) == Decoded(japanese, "ISO-2022-JP")
+    assert read(b"a \x1b[1mbold\x1b[0m word") == Decoded("a \x1b[1mbold\x1b[0m word", "UTF-8")
+
+
 def test_datatroves_way_is_another() -> None:
     """It guesses what is declared, and drops what has one stray byte."""
     rules = DecodeRules(encoding="datatrove")

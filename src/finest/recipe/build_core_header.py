@@ -123,12 +123,16 @@ def _blocks() -> Iterator[str]:
         {
             "FN_KINDS": len(tags.KINDS),
             "FN_KIND_PRE": tags.kind_of("pre"),
+            "FN_KIND_PARAGRAPH": tags.kind_of("paragraph"),
             "FN_FLAGS": len(tags.FLAGS),
             **_named("FN", main_text, ("SHAPES", "PLACES", "COUNTS", "ENDINGS")),
             "FN_BLOCKS_MOST_OPEN": blocks.MOST_OPEN,
             "FN_MOST_INDENT": blocks.MOST_INDENT,
         },
     )
+
+    yield f"#define FN_FORMATTING {', '.join(map(_c_string, tags.FORMATTING))}"
+    yield ""
 
 
 def _structure() -> Iterator[str]:

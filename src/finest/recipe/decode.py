@@ -45,6 +45,10 @@ MAX_BROKEN_SHARE = 0.05
 """Largest share of a text's characters that may be broken. Real text has none; random bytes have a tenth or more."""
 
 _BOMS = ((b"\xef\xbb\xbf", UTF8), (b"\xfe\xff", "UTF-16BE"), (b"\xff\xfe", "UTF-16LE"))
+_GUESSES = {"UHC": "EUC-KR", "MACCYRILLIC": "x-mac-cyrillic"}
+"""The Standard's names of encodings that cchardet names otherwise."""
+_JIS_ESCAPES = (b"\x1b$B", b"\x1b$@")
+"""What precedes Japanese characters in ISO-2022-JP."""
 _DOUBLE_BYTE = frozenset({"Big5", "EUC-JP", "EUC-KR", "GBK", "gb18030", "Shift_JIS"})
 _CONTROLS = bytes([*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 """Binary data bytes (MIME Sniffing Standard, section 3), which never occur in text."""
@@ -77,6 +81,8 @@ def decode(response: Response, rules: DecodeRules) -> Decoded:
         return _decoded(body, _encoding(body, response.charset))
     if _may_be_other(body, text):
         declared = _declared(body, response.charset)
+        if declared is None and any(escape in body for escape in _JIS_ESCAPES):
+            declared = "ISO-2022-JP"
         if declared in _DOUBLE_BYTE or declared in ("ISO-2022-JP", "replacement", "UTF-16LE", "UTF-16BE"):
             return _decoded(body, declared)
     return Decoded(text, UTF8)
@@ -132,7 +138,7 @@ def _encoding(body: bytes, charset: str | None) -> str:
     if whole >= 2 * broken:
         return UTF8
     guess = cchardet.detect(body)["encoding"]
-    return (encoding_of(guess) if guess else None) or DEFAULT_ENCODING
+    return (encoding_of(_GUESSES.get(guess.upper(), guess)) if guess else None) or DEFAULT_ENCODING
 
 
 def _utf8_sequences(body: bytes) -> tuple[int, int]:

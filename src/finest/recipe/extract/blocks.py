@@ -19,6 +19,7 @@ from finest.recipe.extract.tags import (
     CELL,
     CLOSABLE,
     ENDS_P,
+    FORMATTING,
     GRAPHIC,
     INLINE,
     ITEM,
@@ -48,7 +49,7 @@ SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
 
 _NAME = re.compile(r"[^\t\n\f\r />]+")
-_PRE = kind_of("pre")
+_PRE, _PARAGRAPH = kind_of("pre"), kind_of("paragraph")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
 """Matches numeric references too long to be a character; on thousands of digits `html.unescape` raises on most versions
 of Python."""
@@ -114,6 +115,8 @@ class Reader(Markup):
         """Name of an open hidden element that is not in `open`; its content is skipped."""
         self.hidden_at = self.hidden_nested = 0
         """Number of open elements around the hidden one, and of open elements of its name inside it."""
+        self.hidden_in_p = False
+        """Whether the end of a `<p>` ends the hidden element."""
         self.is_item = self.is_cell = False
         self.shape: Any = None
         self.around: Any = None
@@ -198,17 +201,16 @@ class Reader(Markup):
 
     def hide(self, name: str) -> None:
         self.hidden, self.hidden_at, self.hidden_nested = name, len(self.open), 0
+        self.hidden_in_p = self.kind == _PARAGRAPH and name not in FORMATTING
 
     def end_hidden(self, name: str) -> None:
-        """End the hidden element if this end tag has its name and does not close one nested in it."""
-        if name != self.hidden:
-            return
-        self.hidden_nested -= 1
-        if self.hidden_nested < 0:
+        """End the hidden element if this end tag is its own, and not of one nested in it, or ends the `<p>` around."""
+        self.hidden_nested -= name == self.hidden
+        if self.hidden_nested < 0 or (name == "p" and self.hidden_in_p):
             self.hidden = ""
 
     def start_tag(self, name: str, tag: Tag, attributes: Attributes) -> None:
-        if self.hidden and (name == self.hidden or (self.hidden == "p" and tag.does & ENDS_P)):
+        if self.hidden and (name == self.hidden or (self.hidden_in_p and tag.does & ENDS_P)):
             if tag.does & PUSHED and name == self.hidden:
                 self.hidden_nested += 1
             else:
@@ -239,6 +241,7 @@ class Reader(Markup):
         if len(self.open) == MOST_OPEN:
             if hidden:
                 self.hide(name)
+                self.hidden_in_p = False
             return
         self.open.append(_Open(name, self.flags, self.names, self.near, self.shape, self.around))
         self.flags |= tag.flag

@@ -83,6 +83,10 @@ _ENDING_P = (
 TAGS = {name: tag._replace(does=tag.does | ENDS_P) if name in _ENDING_P else tag for name, tag in _TAGS.items()}
 HIDING = ("display:none", "visibility:hidden", "visibility:collapse")
 """`style` declarations, without white space, that hide an element."""
+FORMATTING = (
+    "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
+)  # fmt: skip
+"""Elements that the end of a `<p>` does not end (HTML Standard, 13.2.4.3)."""
 NAMING = ("class", "id", "role", "itemprop")
 """Attributes whose words describe an element's content."""
 DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})

@@ -54,8 +54,17 @@ static void end_innermost(FnReader *reader, const FnHtmlTag *tag)
     }
 }
 
+static bool is_formatting(FnStr name)
+{
+    static const char *const NAMES[] = {FN_FORMATTING};
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++)
+        if (fn_is_named(name, (FnStr){NAMES[i], strlen(NAMES[i])})) return true;
+    return false;
+}
+
 void fn_hide(FnReader *reader, FnStr name)
 {
+    reader->hidden_in_p = reader->kind == FN_KIND_PARAGRAPH && !is_formatting(name);
     reader->hidden = name;
     reader->hidden_at = reader->depth;
     reader->hidden_nested = 0;
@@ -95,6 +104,7 @@ static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, cons
     }
     if (reader->depth == FN_BLOCKS_MOST_OPEN) {
         if (hidden) fn_hide(reader, name);
+        reader->hidden_in_p &= !hidden;
         return true;
     }
     reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near, fn_shape(reader), fn_around(reader)};
@@ -129,7 +139,9 @@ static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, si
         if (done >= 0) return done;
         if (tag != NULL && tag->role == FN_ROLE_HEAD && !in_head(reader)) return true;
     }
-    if (is_hidden_name(reader, name, n) && --reader->hidden_nested < 0) reader->hidden.n = 0;
+    if (is_hidden_name(reader, name, n)) reader->hidden_nested--;
+    bool ends_p = reader->hidden_in_p && n == 1 && fn_lower_of(*name) == 'p';
+    if (reader->hidden_nested < 0 || ends_p) reader->hidden.n = 0;
     if (tag == NULL || tag->does & (FN_DOES_RAW | FN_DOES_VOID)) return true;
     if (tag->does & FN_DOES_INLINE) return fn_skips(reader) || fn_keep_end_role(reader, tag->role);
     if (tag->does & FN_DOES_BR) return fn_end_line(reader);
@@ -213,7 +225,7 @@ static const char *read_start_tag(FnReader *reader, const char *start)
     if (keeps && !fn_keep_end_math(reader)) return NULL;
     if (tag->role == FN_ROLE_HEAD && reader->depth > 0) return p;
     if (tag->role == FN_ROLE_BODY && in_head(reader) && !end_tag(reader, reader->open[0].tag, "head", 4)) return NULL;
-    if (same || (tag->does & FN_DOES_ENDS_P && is_hidden_name(reader, "p", 1))) {
+    if (same || (tag->does & FN_DOES_ENDS_P && reader->hidden_in_p)) {
         if (tag->does & FN_DOES_PUSHED && same) reader->hidden_nested++;
         else reader->hidden.n = 0;
     }

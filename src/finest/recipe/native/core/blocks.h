@@ -80,6 +80,7 @@ typedef struct {
     FnKeeper *keeper;          /* of blocks-2, or NULL */
     FnStr hidden;              /* name of an open hidden element that is not in `open` */
     long hidden_nested;
+    bool hidden_in_p;          /* whether the end of a <p> ends it */
     uint32_t flags, names, near, own_names;
     unsigned kind, breaks;
     bool is_item, is_cell;

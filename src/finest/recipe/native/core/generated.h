@@ -59,9 +59,11 @@ enum {
 
 /* sizes and limits of engine blocks-1 */
 enum {
-    FN_KINDS = 9, FN_KIND_PRE = 5, FN_FLAGS = 9, FN_SHAPES = 40, FN_PLACES = 10, FN_COUNTS = 10, FN_ENDINGS = 6,
-    FN_BLOCKS_MOST_OPEN = 256, FN_MOST_INDENT = 64
+    FN_KINDS = 9, FN_KIND_PRE = 5, FN_KIND_PARAGRAPH = 1, FN_FLAGS = 9, FN_SHAPES = 40, FN_PLACES = 10, FN_COUNTS = 10,
+    FN_ENDINGS = 6, FN_BLOCKS_MOST_OPEN = 256, FN_MOST_INDENT = 64
 };
+
+#define FN_FORMATTING "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"
 
 /* structure_tags.py: roles of tags */
 enum {
