@@ -281,13 +281,13 @@ def test_tables_and_gaps_are_decided_as_wholes() -> None:
 
 
 def test_the_limit_depends_on_how_sure_the_model_is_of_the_page() -> None:
-    """It is the mean score of the main text above SURE, or half of what is below it; code keeps its own limit."""
+    """It is half of what the mean score of the main text is above SURE, or 3/2 of what it is below; code has its own."""
     found = read("a<p>bbbb<p>c<pre>i\nj</pre>").shown
-    assert above_limit(found, (500, 1000, -10, -100)) == [250, 750, -260, -100]
-    assert above_limit(found, (100, 100, -10, -100)) == [400, 400, 290, -100]
+    assert above_limit(found, (500, 1000, -10, -100)) == [275, 775, -235, -100]
+    assert above_limit(found, (100, 100, -10, -100)) == [625, 625, 515, -100]
     assert above_limit(found, (structured_text.SURE,) * 4) == [structured_text.SURE] * 4
-    assert above_limit(found, (5000, 5000, 1, -100))[0] == 5000 - structured_text.MOST_LIMIT
-    assert above_limit(found, (-900, -300, -900, -100)) == [-500, 100, -500, -100]
+    assert above_limit(found, (5000, 5000, 1, -100))[0] == 5000 - structured_text.HIGHEST_LIMIT
+    assert above_limit(found, (-900, -300, -900, -100)) == [-300, 300, -300, -100]
     assert above_limit([], []) == []
 
 

@@ -167,8 +167,8 @@ def _structure() -> Iterator[str]:
             **_named("FN", parts, ("NO_MARKER", "BULLET", "ORDINAL", "DEFINITION")),
             **{f"FN_MARK_{name}": ord(getattr(parts, name)) for name in ("IN_CODE", "IN_LINE", "ON_DISPLAY", "ENDED")},
             **_named("FN", render, ("LEAST_ROWS", "LEAST_COLUMNS", "MOST_CELL", "MOST_HEADED_CELL")),
-            **_named("FN", structured_text, ("SURE", "MOST_LIMIT", "TABLE_LIMIT", "CODE_LIMIT", "FORMULA_LIMIT")),
-            **_named("FN", structured_text, ("GAP_LIMIT", "LEAST_SHOWN")),
+            **_named("FN", structured_text, ("SURE", "HIGHEST_LIMIT", "LOWEST_LIMIT", "TABLE_LIMIT", "CODE_LIMIT")),
+            **_named("FN", structured_text, ("FORMULA_LIMIT", "GAP_LIMIT", "LEAST_SHOWN")),
         },
     )
     yield from _enum(

@@ -24,11 +24,12 @@ from finest.recipe.extract.trees import Trees, shipped_trees
 if TYPE_CHECKING:
     from finest.recipe.native._core import BlockTables, Core
 
-SURE = 400
+SURE = 450
 """Mean score of the characters with a score above 0 at which the page's limit is 0. Of 300 to 600, with several slopes,
 it gave about the best F1 of words on sources that the trees had not seen."""
-MOST_LIMIT = 400
-"""The page's highest limit."""
+HIGHEST_LIMIT = 400
+LOWEST_LIMIT = -600
+"""The page's highest and lowest limit."""
 TABLE_LIMIT = -200
 """A table of data is main text if the mean score of its characters is above this."""
 CODE_LIMIT = -600
@@ -122,7 +123,10 @@ def above_limit(parts: Sequence[Part], found: Sequence[int]) -> list[int]:
     chars = sum(part.chars for part, score in zip(parts, found, strict=True) if score > 0)
     total = sum(part.chars * score for part, score in zip(parts, found, strict=True) if score > 0)
     mean = total // (chars or 1)
-    limit = mean - SURE if mean < SURE else min(MOST_LIMIT, (mean - SURE) // 2)
+    if mean < SURE:
+        limit = max(LOWEST_LIMIT, -((SURE - mean) * 3 // 2))
+    else:
+        limit = min(HIGHEST_LIMIT, (mean - SURE) // 2)
     return [score if _limit(part) else score - limit for part, score in zip(parts, found, strict=True)]
 
 

@@ -74,8 +74,9 @@ static void take_limit(const FnFound *found, int32_t *scores)
         total += (int64_t)found->blocks[at].chars * scores[at];
         chars += found->blocks[at].chars;
     }
-    int32_t mean = chars > 0 ? (int32_t)(total / chars) : 0, limit = mean - FN_SURE;
-    if (limit > 0) limit = limit / 2 < FN_MOST_LIMIT ? limit / 2 : FN_MOST_LIMIT;
+    int32_t above = (chars > 0 ? (int32_t)(total / chars) : 0) - FN_SURE, limit = above > 0 ? above / 2 : -(-above * 3 / 2);
+    if (limit > FN_HIGHEST_LIMIT) limit = FN_HIGHEST_LIMIT;
+    if (limit < FN_LOWEST_LIMIT) limit = FN_LOWEST_LIMIT;
     for (size_t at = 0; at < found->count; at++)
         if (limit_of(found, &found->blocks[at]) == 0) scores[at] -= limit;
 }
