@@ -281,7 +281,7 @@ def test_tables_and_gaps_are_decided_as_wholes() -> None:
 
 
 def test_the_limit_depends_on_how_sure_the_model_is_of_the_page() -> None:
-    """It is half of what the mean score of the main text is above SURE, or 3/2 of what it is below; code has its own."""
+    """It is half of what the mean score of main text is above SURE, or 3/2 of what it is below; code has its own."""
     found = read("a<p>bbbb<p>c<pre>i\nj</pre>").shown
     assert above_limit(found, (500, 1000, -10, -100)) == [275, 775, -235, -100]
     assert above_limit(found, (100, 100, -10, -100)) == [625, 625, 515, -100]

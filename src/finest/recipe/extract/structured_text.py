@@ -123,10 +123,7 @@ def above_limit(parts: Sequence[Part], found: Sequence[int]) -> list[int]:
     chars = sum(part.chars for part, score in zip(parts, found, strict=True) if score > 0)
     total = sum(part.chars * score for part, score in zip(parts, found, strict=True) if score > 0)
     mean = total // (chars or 1)
-    if mean < SURE:
-        limit = max(LOWEST_LIMIT, -((SURE - mean) * 3 // 2))
-    else:
-        limit = min(HIGHEST_LIMIT, (mean - SURE) // 2)
+    limit = min(HIGHEST_LIMIT, (mean - SURE) // 2) if mean > SURE else max(LOWEST_LIMIT, -((SURE - mean) * 3 // 2))
     return [score if _limit(part) else score - limit for part, score in zip(parts, found, strict=True)]
 
 
