@@ -25,6 +25,7 @@ from tests.deep import sampled
 
 from .made import DUMP, make_dataset, row
 
+pytestmark = pytest.mark.slow
 SOON_S = 30.0
 """No hostile file may hold up who opens it longer."""
 GROUP_ROWS = 5_000

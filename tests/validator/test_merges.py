@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,11 +16,13 @@ from finest.dataset.manifest import write_manifest
 from finest.dataset.merge_inputs import MAX_INPUTS, MergeInput, MergeLease
 from finest.dataset.open import open_dataset
 from finest.dataset.rows import VerdictRow
+from finest.errors import HubNotFound
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
 from finest.pipeline.verify import verify
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.settings import default_cache
+from finest.validator import merge as merge_module
 from finest.validator.audit import audit
 from finest.validator.context import AuditContext, Warcs
 from finest.validator.evidence import total_of
@@ -198,13 +201,23 @@ def test_datasets_that_are_only_put_together_fail(leased: Leased, tmp_path: Path
     refused(leased.audited(lazy), "duplicates", "are of duplicates of other rows")
 
 
-def test_an_input_that_is_gone_is_nobodys_fault(leased: Leased, honest: Published, tmp_path: Path) -> None:
-    """Neither a fail nor pay: it is judged again later."""
+def test_an_input_that_is_gone_is_nobodys_fault(
+    leased: Leased, honest: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a fail nor pay: it is judged again later, and the evidence says what is missing."""
     first, second = leased.lease.inputs
     lease = MergeLease.of([first, second.model_copy(update={"place": str(tmp_path / "moved")})])
     task = leased.subject(honest).task.model_copy(update={"merge": lease})
     evidence = audit(leased.subject(honest).model_copy(update={"task": task}), PLAN, leased.context(honest))
     assert evidence.verdict == "no_evidence", evidence.why
+
+    def gone(place: str, **_: object) -> NoReturn:
+        raise HubNotFound(f"list {place}: no such repository")
+
+    monkeypatch.setattr(merge_module, "open_dataset", gone)
+    evidence = leased.audited(honest)
+    assert evidence.verdict == "no_evidence"
+    assert "a dataset to merge cannot be read: list" in evidence.why and "no such repository" in evidence.why
 
 
 def test_a_lease_names_its_datasets_once(leased: Leased) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from finest.dataset.open import open_dataset
 from finest.dataset.sources import sum_counts
-from finest.errors import SourceError, UsageError, VerifyError
+from finest.errors import HubNotFound, SourceError, UsageError, VerifyError
 from finest.pipeline.assembly.pages import dedup_first
 from finest.pipeline.dedup.signatures import with_language
 from finest.pipeline.witnesses import Text, jaccard
@@ -93,7 +93,7 @@ class MergedRows:
             if found.manifest.root != root:
                 raise SourceError(f"{place} has the root {found.manifest.root}, and was leased with {root}")
             found.check_root()
-        except (UsageError, VerifyError) as error:
+        except (HubNotFound, UsageError, VerifyError) as error:
             raise SourceError(f"a dataset to merge cannot be read: {error}") from error
         return found
 
