@@ -41,7 +41,9 @@ def test_a_sound_run_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pages_in_segments_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run with rows says, too, that something was not read."""
     (line,) = said(monkeypatch, {"records": {"response": 2, "continuation": 3}}, rows=2)
-    assert line.startswith("the sources hold 3 continuation records; of pages in segments only the first")
+    assert line.startswith(
+        "the sources hold 3 continuation records; of a page in segments only the first one is judged"
+    )
 
 
 def test_a_big_loss_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from finest.warc.slices import Layout, Record, Slice, plan_slices, read_slice
 from finest.warc.source import inspect
 from tests.deep import NIGHTLY
 from tests.recipe.test_equal_to_datatrove import part
+from tests.warc.layouts import LAYOUTS
 from tests.warc.made_warc import (
     MAX_RECORD_BYTES,
     body,
@@ -208,9 +209,9 @@ def test_damage_to_a_single_member_gives_what_is_before_it(tmp_path: Path) -> No
 
 
 def test_an_uncompressed_file_resumes_after_a_wrong_length(tmp_path: Path) -> None:
-    """A Content-Length that leads nowhere costs that record; the ones around it are read."""
+    """A Content-Length that is too large, or none, costs that record; the ones around it are read."""
     parts = records(3)
-    for wrong in (1, 100_000, "x"):
+    for wrong in (100_000, "x"):
         parts[5] = record("response", "https://example.com/bad", http(b"<p>bad</p>"), length=wrong)
         found, reader = read(write(tmp_path, b"".join(parts), "a.warc"))
         assert urls(found) == ["https://example.com/0", "https://example.com/2"]
@@ -219,7 +220,29 @@ def test_an_uncompressed_file_resumes_after_a_wrong_length(tmp_path: Path) -> No
         ]
 
 
-@pytest.mark.parametrize("wrong", [1, 100_000, -3, 10**30])
+@pytest.mark.parametrize("layout", ["plain", "member per record", "one member"])
+def test_a_record_of_a_wrong_length_ends_where_the_next_begins(tmp_path: Path, layout: str) -> None:
+    """Some tools count characters instead of bytes. In a gzip member, whose checksum is right, it may be too large."""
+    long = http("<p>\u00e4\u00f6\u00fc</p>\r\n".encode() * 99)
+    for wrong in (1, len(long) - 297, len(long) - 9, *((len(long) + 50, 100_000) if layout != "plain" else ())):
+        bad = record("response", "https://example.com/bad", long, length=wrong)
+        for parts in ([*records(1), bad, *page(2)], [*records(1), bad])[: 2 - (wrong > len(long))]:
+            found, reader = read(write(tmp_path, LAYOUTS[layout](parts)))
+            assert found[1].block == long.rstrip() and not reader.losses and not reader.lost_bytes
+            assert urls(found)[2:] == ["https://example.com/2"][: len(parts) - 5]
+
+
+def test_a_damaged_record_costs_none_before_it(tmp_path: Path) -> None:
+    """A record ends where its Content-Length leads if the line ends after it are there."""
+    parts = records(3)
+    parts[6] = parts[6].replace(b"WARC", b"WA\xd2C", 1)
+    for data in (b"".join(parts), gzip.compress(b"".join(parts))):
+        found, reader = read(write(tmp_path, data))
+        assert urls(found) == [f"https://example.com/{number}" for number in range(3)]
+        assert len(reader.losses) == 1
+
+
+@pytest.mark.parametrize("wrong", [-3, 10**30])
 def test_a_wrong_length_in_a_member_costs_that_member(tmp_path: Path, wrong: int) -> None:
     """A Content-Length that disagrees with its gzip member is a counted loss at the member's place."""
     bad = record("response", "https://example.com/bad", http(b"<p>bad</p>"), length=wrong)

@@ -63,7 +63,10 @@ def _unreadable(ledger: Ledger) -> Iterator[str]:
     if len(worst) > SHOWN:
         yield f"{counted(len(worst) - SHOWN, 'more source')} also lost more than {LOST_SHARE:.0%} each"
     if segments:
-        yield f"the sources hold {segments:,} continuation records; of pages in segments only the first one was read"
+        yield (
+            f"the sources hold {counted(segments, 'continuation record')}; of a page in segments only the first one is "
+            "judged, as by DataTrove, because a row is proved by one record: join the segments first to have all of it"
+        )
 
 
 def _why_empty(totals: Totals, known: Reasons) -> str:

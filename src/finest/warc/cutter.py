@@ -1,5 +1,8 @@
 """Cut the decompressed stream of a file into records by Content-Length, and resynchronize where that is wrong.
 
+A record whose Content-Length is wrong ends where the next one begins if nothing is damaged before that. In a file
+without checksums, this holds only for a length that is too small, as of tools that count characters.
+
 Where a record begins exactly at the start of a frame, one reader can stop and another can start: the records found
 from there on do not depend on the bytes before it.
 """
@@ -7,36 +10,26 @@ from there on do not depend on the bytes before it.
 from __future__ import annotations
 
 import re
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from finest.warc.cut import HEADER_LIMIT_BYTES, MAGIC_BYTES, MAGICS, PADDING, Cut, content_length, cut_one, head_end
+from finest.warc.cut import HEADER_LIMIT_BYTES, MAGIC_BYTES, MAGICS, Cut, content_length, cut_one, head_end
+from finest.warc.held import Held
 from finest.warc.loss import Damage, Loss
-from finest.warc.members import PROBE_BYTES, begins_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from finest.warc.frames import Frames, Piece
+    from finest.warc.frames import Frames
 
 BOMB_FACTOR = 20
 """The cutter abandons a frame once it has decompressed this many times the record limit without finding a record."""
 
-_PADDING = re.compile(rb"[" + PADDING + rb"]*")
 _NEXT_RECORD = re.compile(rb"\n(?:WARC|warc)/\d")
 _NEXT_RECORD_BYTES = 7
+_RECORD_ENDS = (b"\r\n\r\n", b"\n\n")
 
 
-class _Span(NamedTuple):
-    """The position of a piece in the decompressed stream and in the file."""
-
-    start: int
-    end: int
-    piece: Piece
-    """The piece, without its data."""
-
-
-class Cutter:
+class Cutter(Held):
     """Yield the records of a file from the tape's offset on, and the losses between them, in the file's order.
 
     `in_file` chooses the offsets of records: the frame of the file that a record begins in (True), or the position in
@@ -44,23 +37,12 @@ class Cutter:
     """
 
     def __init__(self, frames: Frames, max_bytes: int, *, in_file: bool) -> None:
+        super().__init__(frames)
         self.lost_bytes = 0
         """Bytes of the file that gave no record, without padding. A frame that gave some records counts in proportion
         to its lost content."""
-        self._frames, self._tape = frames, frames.tape
         self._max_bytes = max_bytes
         self._in_file = in_file
-        self._held = bytearray()
-        self._at = 0
-        """Offset in the decompressed stream at which `held` begins."""
-        self._spans: deque[_Span] = deque()
-        """The pieces that make up `held`."""
-        self._passed = 0
-        """Offset in the file up to which it was read for the content before `held`."""
-        self._sound = -1
-        """Offset in the stream up to which all frames are known to be whole."""
-        self._break: Damage | None = None
-        """The damage that ends the stream after `held`, if any."""
 
     def until(self, end: int | None = None) -> Iterator[Cut | Loss]:
         """Read up to the first gzip member at `end` or later at which a reader can start, or to the end of the file.
@@ -129,14 +111,42 @@ class Cutter:
         end = head_bytes + size
         if end > self._max_bytes:
             return self._too_large(end, f"Content-Length {size}")
-        if not self._fill(end):
-            return self._resync("record_truncated", f"Content-Length {size} goes beyond what there is")
-        follows = self._what_follows(end)
-        if follows is None:
-            return self._resync("record_truncated", f"no record follows where Content-Length {size} leads")
+        there = self._fill(end)
+        if there and (follows := self._what_follows(end)) is not None:
+            return self._cut(head_bytes, end, follows)
+        if there and self._break is None and self._held.startswith(_RECORD_ENDS, end):
+            return self._cut(head_bytes, end, end)  # what follows it is damaged
+        if (there or not self._spans[0].piece.plain) and (record := self._next_record(head_bytes)) is not None:
+            return self._cut(head_bytes, max(head_bytes, len(self._held[:record].rstrip(b"\r\n"))), record)
+        where = "no record follows where it leads" if there else "it goes beyond what there is"
+        return self._resync("record_truncated", f"Content-Length {size}: {where}")
+
+    def _cut(self, head_bytes: int, end: int, follows: int) -> Cut:
+        """Take the record that ends at `end` of `held`; the next one begins at `follows`."""
         cut = Cut(*self._place(end, follows), bytes(self._held[:end]), head_bytes, end, self._is_alone(follows))
         self._drop(end)
         return cut
+
+    def _next_record(self, start: int) -> int | None:
+        """Return where in `held`, from `start` on, the record after one of wrong length begins, or where the file ends.
+
+        Return None if what is before it may be damaged, or is larger than a record may be.
+        """
+        record = self._record_in_held(self._at)
+        while self._break is None and len(self._held) <= self._max_bytes:
+            found = _NEXT_RECORD.search(self._held, start - 1)
+            if found is not None and (record is None or found.start() + 1 < record):
+                record = found.start() + 1
+            start, pieces = max(start, len(self._held) - _NEXT_RECORD_BYTES), len(self._spans)
+            if record is None and not self._more():
+                record = len(self._held)
+            if record is not None:
+                is_whole = self._spans[0].piece.plain or self._sound >= self._at + record
+                return record if is_whole and self._break is None else None
+            last = self._spans[-1]
+            if len(self._spans) > pieces and last.piece.opens and self._record_at(last.start - self._at):
+                record = last.start - self._at
+        return None
 
     def _head(self) -> int | None:
         head_bytes = head_end(self._held)
@@ -175,12 +185,6 @@ class Cutter:
                 return at if begins or self._leaves_plain(at) else None
         return at
 
-    def _frame_begins(self, at: int) -> bool:
-        """Whether a frame begins at byte `at` of the stream, or the whole frame before it ends there."""
-        return at == self._sound == self._at + len(self._held) or any(
-            span.start == at and span.piece.opens for span in self._spans
-        )
-
     # -- losses
 
     def _too_large(self, end: int, detail: str) -> Loss | None:
@@ -199,27 +203,6 @@ class Cutter:
             if not (self._skip_padding(lost=True) if self._held else self._more()):
                 break
         return self._lost("record_too_large", detail, begin)
-
-    def _record_in_held(self, start: int) -> int | None:
-        """Return where in `held`, after `start` of the stream, a frame begins with a record; None if there is none."""
-        number = 0
-        while number < len(self._spans):  # the list grows as more is read
-            span = self._spans[number]
-            at = span.start - self._at
-            if span.piece.opens and span.start > start and at >= 0 and self._record_at(at):
-                return at
-            number += 1
-        return None
-
-    def _record_at(self, at: int) -> bool:
-        """Whether a record begins at byte `at` of `held`, possibly after padding."""
-        while True:
-            head = self._held[at : at + 64].lstrip(PADDING)
-            begun = any(magic.startswith(head) for magic in MAGICS)
-            if len(head) >= MAGIC_BYTES or not begun or len(self._held) >= at + 64:
-                return head.startswith(MAGICS)
-            if not self._more():
-                return False
 
     def _resync(self, reason: str, detail: str) -> Loss | None:
         """Drop, as lost, all bytes up to the next line or frame that begins a record.
@@ -276,96 +259,12 @@ class Cutter:
             offset, self._at = self._at, self._at + length
         return Loss(damage.reason, offset, length, damage.detail)
 
-    # -- the stream
-
-    def _frame_here(self) -> int | None:
-        """Return the file offset of the frame that begins exactly here in the stream; None if no frame begins here."""
-        if self._spans:
-            first = self._spans[0]
-            return first.piece.frame if first.piece.opens and first.start == self._at else None
-        if self._break is not None:
-            return None if self._break.begun else self._break.frame
-        return self._next_frame()
-
-    def _next_frame(self) -> int | None:
-        return self._tape.offset if self._frames.at_start else None
-
-    def _can_begin(self, frame: int) -> bool:
-        """Whether a reader that starts at this frame finds a record there, as `seek_member` requires, or the end."""
-        here = self._tape.offset
-        self._tape.rewind(frame)
-        block = self._tape.ahead(PROBE_BYTES)
-        self._tape.advance(here - frame)
-        return begins_record(block) or not block
-
-    def _stay(self, frame: int) -> None:
-        """Drop what was read ahead, so that reading continues at this frame."""
-        self._tape.rewind(frame)
-        self._tape.release()
-        self._frames.reset()
-        self._sound = -1
-        self._held.clear()
-        self._spans.clear()
-        self._break = None
-
-    def _fill(self, size: int) -> bool:
-        while len(self._held) < size and self._more():
-            pass
-        return len(self._held) >= size
-
-    def _more(self) -> bool:
-        """Read another piece; return False at the end of the file and before damage."""
-        if self._break is not None:
-            return False
-        piece = self._frames.next(at_record=not self._held)
-        if isinstance(piece, Damage):
-            self._break = piece
-            return False
-        if piece is not None:
-            self._take(piece)
-        return piece is not None
-
-    def _take(self, piece: Piece) -> None:
-        end = self._at + len(self._held)
-        if piece.data:
-            self._held += piece.data
-            self._spans.append(_Span(end, end + len(piece.data), piece._replace(data=b"")))
-            end += len(piece.data)
-        elif self._spans and not piece.opens and self._spans[-1].piece.frame == piece.frame:
-            last = self._spans[-1]
-            self._spans[-1] = last._replace(piece=last.piece._replace(upto=piece.upto))
-        if piece.ends:
-            self._sound = end
-        self._release()
-
-    def _release(self) -> None:
-        """Release the bytes of the file to which the reader cannot go back."""
-        upto = self._frames.held_for_search()
-        for span in self._spans:
-            if span.piece.plain:
-                upto = min(upto, self._in_plain())
-                break
-            if span.piece.opens and span.start >= self._at:
-                upto = min(upto, span.piece.frame)
-                break
-        self._tape.release(upto)
-
     def _skip_padding(self, *, lost: bool = False) -> bool:
         """Drop padding, at most up to the start of the next frame; return False if there is none."""
         blank = self._padding_end(0)
         if blank:
             self._lose(blank) if lost else self._drop(blank)
         return blank > 0
-
-    def _padding_end(self, at: int) -> int:
-        """Return where in `held` the padding that starts at `at` ends, or where the next frame begins in it."""
-        if self._held[at] not in PADDING:
-            return at
-        starts = (span.start - self._at for span in self._spans if span.piece.opens)
-        limit = min((start for start in starts if start > at), default=len(self._held))
-        found = _PADDING.match(self._held, at, limit)
-        assert found is not None
-        return found.end()
 
     def _lose(self, size: int) -> None:
         """Drop bytes that gave no record, and count their share of the file as lost."""
@@ -374,29 +273,3 @@ class Cutter:
             share = max(0, min(end, span.end) - max(self._at, span.start)) / (span.end - span.start)
             self.lost_bytes += round(share * (span.piece.upto - span.piece.since))
         self._drop(size)
-
-    def _drop(self, size: int) -> None:
-        del self._held[:size]
-        self._at += size
-        while self._spans and self._spans[0].end <= self._at:
-            self._passed = self._spans.popleft().piece.upto
-
-    # -- records without compression
-
-    def _in_plain(self) -> int:
-        """Return the file offset of the uncompressed record that `held` begins with."""
-        first = self._spans[0]
-        return first.piece.frame + self._at - first.start
-
-    def _leaves_plain(self, at: int) -> bool:
-        """Whether compressed data follows uncompressed records at byte `at` of `held`."""
-        self._fill(at + 4)
-        return self._frames.is_compressed(self._held[at : at + 4]) and any(
-            span.piece.plain for span in self._spans if span.start <= self._at + at < span.end
-        )
-
-    def _leave_plain(self) -> None:
-        self._frames.back_to(self._in_plain())
-        self._sound = -1
-        self._held.clear()
-        self._spans.clear()

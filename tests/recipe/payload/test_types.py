@@ -91,3 +91,11 @@ def test_a_resource_is_of_its_records_type() -> None:
     )
     found = read_response(page, read_message(page, rules), rules)
     assert (found.type, found.charset, found.body) == ("text/html", "koi8-r", b"A: b\n\n<p>")
+
+
+@pytest.mark.parametrize("url", ["HTTP://a/", "a.example/x", "<none>"])
+def test_a_status_line_shows_http(url: str) -> None:
+    """Whatever the address; a document that archives took over FTP has none."""
+    rules = PayloadRules()
+    for block, body in ((b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n<p>", b"<p>"), (b"A: b\n\n<p>", b"A: b\n\n<p>")):
+        assert read_message(Page("<a>", url, "", block), rules).body == body

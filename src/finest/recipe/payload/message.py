@@ -59,6 +59,12 @@ def split_message(block: bytes) -> Message:
     )  # fmt: skip
 
 
+def has_status_line(block: bytes) -> bool:
+    """Return whether the block begins with a status line, as no document does."""
+    start = _first_line(block, 0)
+    return start is not None and _STATUS.match(block, start) is not None
+
+
 def _first_line(block: bytes, at: int) -> int | None:
     """Return the index at which the header begins that is expected at `at`; None if there is no header."""
     blank = _BLANK_LINES.match(block, at)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from finest.recipe.payload.as_datatrove import http_payload, magic_type
 from finest.recipe.payload.codings import undo, undo_unnamed
 from finest.recipe.payload.media_type import MediaType, parse_media_type
-from finest.recipe.payload.message import Message, split_message
+from finest.recipe.payload.message import Message, has_status_line, split_message
 from finest.recipe.payload.sniff import HTML, XML, XML_TYPES, is_feed, refine_xml, sniff
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def read_message(page: Page, rules: PayloadRules) -> Message:
     With `reading = "datatrove"`, `as_datatrove` parses the fields itself; only the status of this message is used, and
     only if the recipe lists statuses.
     """
-    is_split = page.is_http and (rules.reading == "standard" or rules.statuses)
+    if rules.reading == "standard":  # tools write addresses without a scheme, or with `HTTP:`
+        is_split = page.is_http or (page.record_type == "response" and has_status_line(page.block))
+    else:
+        is_split = page.is_http and bool(rules.statuses)
     return split_message(page.block) if is_split else Message(page.block)
 
 
