@@ -66,7 +66,8 @@ def test_a_recipe_is_followed_from_its_seal_to_the_weights(subnet: Subnet, tmp_p
     found = read_result(result)
     assert {window.source for window in found.windows} == {f"s3://commoncrawl/{path}" for path in decided.warcs}
     measured = {one.recipe: one for one in found.entries}
-    assert measured["better"].tokens > measured["fineweb"].tokens > 10_000
+    assert measured["better"].pages > measured["fineweb"].pages > 40
+    assert min(one.tokens for one in measured.values()) > 10_000
     assert all("the pool is too small" in one.refused for one in measured.values())
     assert read_standing(work / "standing.json").number == number
     before = (plan.read_bytes(), result.read_bytes())
