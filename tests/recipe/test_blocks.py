@@ -36,7 +36,7 @@ RULES: dict[str, tuple[str, list[str]]] = {
     "void elements hide nothing": ("<input type=hidden hidden>a<img hidden>b<hr hidden>c", ["ab", "c"]),
     "blocks end where elements do": ("a<p>b<div>c</div>d<b>e</b>", ["a", "b", "c", "de"]),
     "white space is one space": ("<p> a \t\n b\xa0\u2003c </p>", ["a b c"]),
-    "controls are white space": ("<p>a\x00b\x1fc\x7fd", ["a b c d"]),
+    "controls are white space, but NUL is nothing": ("<p>a\x00b\x1fc\x7fd", ["ab c d"]),
     "what shows nothing is dropped": ("<p>so\xadft\u200b\ufeff\u2060er", ["softer"]),
     "one br ends a line": ("<p>a<br>b", ["a\nb"]),
     "two end a block": ("<p>a<br> &nbsp; <br/>b<br>c", ["a", "b\nc"]),

@@ -82,7 +82,7 @@ def both(language: str) -> tuple[Tokenizer, Tokenizer]:
 def test_any_text_has_spacys_tokens(language: str) -> None:
     """Affixes, special cases, URLs, scripts and whitespace of every kind are split as spaCy splits them."""
 
-    @settings(max_examples=examples(25, 2_000))
+    @settings(max_examples=examples(25, 200))
     @given(texts(language))
     def same(text: str) -> None:
         assert_same(language, text)
@@ -98,7 +98,7 @@ def test_special_cases_across_spaces_are_spacys(language: str) -> None:
     words = sorted({word for case in spaced for word in (case, *case.split(), *re.findall(r"\w+|\W", case)) if word})
     part = st.sampled_from(words) | st.sampled_from(words) | st.sampled_from(["слово", "(", ")", ".", ",", "IS_", "a."])
 
-    @settings(max_examples=examples(40, 2_000))
+    @settings(max_examples=examples(40, 200))
     @given(st.lists(part, max_size=30), st.sampled_from((" ", " ", "  ", "\n")))
     def same(parts: list[str], gap: str) -> None:
         assert_same(language, " ".join(parts).replace(" слово ", f" слово{gap}"))

@@ -54,7 +54,7 @@ _LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
 """Matches numeric references too long to be a character; on thousands of digits `html.unescape` raises on most versions
 of Python."""
 _LETTER = re.compile(r"[A-Za-z]")
-_BLANK = {**dict.fromkeys((*range(0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED))}
+_BLANK = {**dict.fromkeys((*range(1, 0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED + "\0"))}
 _BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9, 10)}
 
 

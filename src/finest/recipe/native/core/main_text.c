@@ -151,6 +151,7 @@ static void add_blanks(FnBlocks *tables)
 {
     for (uint32_t code = 0; code < sizeof(tables->kinds); code++)
         if (code < 0x20 || code == 0x7f || fn_is_space(code)) tables->kinds[code] = FN_CHAR_BLANK;
+    tables->kinds[0] = FN_CHAR_NOTHING; /* as browsers drop it */
 }
 
 PyObject *fn_blocks_open(PyObject *self, PyObject *args)
