@@ -116,7 +116,8 @@ class Cutter(Held):
             return self._cut(head_bytes, end, follows)
         if there and self._break is None and self._held.startswith(_RECORD_ENDS, end):
             return self._cut(head_bytes, end, end)  # what follows it is damaged
-        if (there or not self._spans[0].piece.plain) and (record := self._next_record(head_bytes)) is not None:
+        least = end if self._spans[0].piece.plain else head_bytes  # a length too large may be a hole in the file
+        if (there or least < end) and (record := self._next_record(head_bytes)) is not None and record >= least:
             return self._cut(head_bytes, max(head_bytes, len(self._held[:record].rstrip(b"\r\n"))), record)
         where = "no record follows where it leads" if there else "it goes beyond what there is"
         return self._resync("record_truncated", f"Content-Length {size}: {where}")
